@@ -1,0 +1,242 @@
+//! Object files: what goes into one, how it is written, how any is read back.
+//!
+//! ```text
+//! ObjectSpec ── write ──▶ ELF bytes ── read ──▶ ObjectFile
+//!             sockops .text-less program, .maps, .rodata, .bss, license, .BTF, .BTF.ext, .tcpc
+//! ```
+
+use tcpc_stdlib::manifest::Manifest;
+
+use crate::bpf::Insn;
+
+/// Everything that is written into an object.
+#[derive(Clone, Debug)]
+pub struct ObjectSpec {
+    /// Symbol of the program: letters, digits, `_`; at most 15 bytes.
+    pub name: String,
+    /// Its instructions. Those that load an address have src 0 and imm 0, as relocations fill them in.
+    pub code: Vec<Insn>,
+    /// Addresses to fill in.
+    pub relocations: Vec<Relocation>,
+    /// Which instruction belongs to which place of the source; ascending, the first at slot 0.
+    pub lines: Vec<Line>,
+    /// Hash maps and the like.
+    pub maps: Vec<MapSpec>,
+    /// Constants, in the order of their offsets in `.rodata`.
+    pub rodata: Vec<Global>,
+    /// Zero-initialised numbers, in the order of their offsets in `.bss`.
+    pub bss: Vec<Global>,
+    /// The source file's name and its lines, for the kernel's log.
+    pub source_name: String,
+    /// Text of the source.
+    pub source_text: String,
+    /// What the object says of itself.
+    pub manifest: Manifest,
+}
+
+/// A load of an address, to be filled in by the loader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relocation {
+    /// First slot of the two-slot load.
+    pub slot: usize,
+    /// What it loads the address of.
+    pub target: Target,
+}
+
+/// What a relocation names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A map of `.maps`, by index into [`ObjectSpec::maps`].
+    Map(usize),
+    /// A constant, by index into [`ObjectSpec::rodata`].
+    Rodata(usize),
+    /// A zero-initialised number, by index into [`ObjectSpec::bss`].
+    Bss(usize),
+}
+
+/// The source place of the instructions from `slot` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// First slot.
+    pub slot: usize,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+}
+
+/// A map.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapSpec {
+    /// Its name: letters, digits, `_`; at most 15 bytes.
+    pub name: String,
+    /// Its kind.
+    pub kind: MapKind,
+    /// Type of its keys.
+    pub key: DataType,
+    /// Type of its values.
+    pub value: DataType,
+    /// Most entries.
+    pub max_entries: u32,
+}
+
+/// The kinds of maps, with the kernel's `BPF_MAP_TYPE_*` number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapKind {
+    /// `BPF_MAP_TYPE_HASH`.
+    Hash = 1,
+    /// `BPF_MAP_TYPE_ARRAY`.
+    Array = 2,
+    /// `BPF_MAP_TYPE_PERCPU_ARRAY`.
+    PerCpuArray = 6,
+}
+
+/// A constant or a number that the program changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    /// Its symbol.
+    pub name: String,
+    /// Its type.
+    pub ty: DataType,
+    /// Its bytes in the object; empty stands for zeros (always so in `.bss`).
+    pub bytes: Vec<u8>,
+}
+
+/// The types that maps and globals have, as BTF says them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataType {
+    /// `unsigned char`.
+    U8,
+    /// `unsigned int`.
+    U32,
+    /// `unsigned long long`.
+    U64,
+    /// So many of a type.
+    Array(Box<DataType>, u32),
+    /// Named members, one after another, each aligned to its size.
+    Struct(String, Vec<(String, DataType)>),
+}
+
+impl DataType {
+    /// Size in bytes.
+    pub fn size(&self) -> u32 {
+        match self {
+            DataType::U8 => 1,
+            DataType::U32 => 4,
+            DataType::U64 => 8,
+            DataType::Array(element, count) => element.size() * count,
+            DataType::Struct(_, members) => {
+                let end =
+                    members.iter().fold(0, |at: u32, (_, ty)| at.next_multiple_of(ty.align()) + ty.size());
+                end.next_multiple_of(self.align())
+            }
+        }
+    }
+
+    /// Alignment in bytes.
+    pub fn align(&self) -> u32 {
+        match self {
+            DataType::U8 => 1,
+            DataType::U32 => 4,
+            DataType::U64 => 8,
+            DataType::Array(element, _) => element.align(),
+            DataType::Struct(_, members) => members.iter().map(|(_, ty)| ty.align()).max().unwrap_or(1),
+        }
+    }
+}
+
+/// Offsets of globals in their section, in order, and the section's size.
+pub fn layout(globals: &[Global]) -> (Vec<u32>, u32) {
+    let mut at = 0u32;
+    let offsets = globals
+        .iter()
+        .map(|global| {
+            at = at.next_multiple_of(global.ty.align());
+            let offset = at;
+            at += global.ty.size();
+            offset
+        })
+        .collect();
+    (offsets, at.next_multiple_of(8))
+}
+
+/// An object as it was read: ours or any other with a sock_ops program. All names and offsets are
+/// checked to be within the file.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectFile {
+    /// Name of the program.
+    pub name: String,
+    /// Its instructions, as in the file.
+    pub code: Vec<Insn>,
+    /// Addresses to be filled in.
+    pub relocations: Vec<ResolvedRelocation>,
+    /// Maps, from `.maps` and its BTF.
+    pub maps: Vec<ObjectMap>,
+    /// Data sections (`.rodata`, `.bss`, `.data`), with their symbols.
+    pub data: Vec<DataSection>,
+    /// Line information, from `.BTF.ext`.
+    pub lines: Vec<ObjectLine>,
+    /// What the object says of itself, if it is one of ours.
+    pub manifest: Option<Manifest>,
+}
+
+/// A relocation of an object file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedRelocation {
+    /// First slot of the load.
+    pub slot: usize,
+    /// What it names.
+    pub target: ResolvedTarget,
+}
+
+/// What a relocation of an object file names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResolvedTarget {
+    /// Index into [`ObjectFile::maps`].
+    Map(usize),
+    /// Index into [`ObjectFile::data`], and the offset in it.
+    Data(usize, u32),
+}
+
+/// A map of an object file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectMap {
+    /// Its name.
+    pub name: String,
+    /// `BPF_MAP_TYPE_*`.
+    pub kind: u32,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Most entries.
+    pub max_entries: u32,
+}
+
+/// A data section of an object file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataSection {
+    /// `.rodata`, `.bss`, `.data`.
+    pub name: String,
+    /// Its bytes; zeros for `.bss`.
+    pub bytes: Vec<u8>,
+    /// Whether programs may write it.
+    pub writable: bool,
+    /// Its symbols: name, offset, size.
+    pub symbols: Vec<(String, u32, u32)>,
+}
+
+/// A line record of an object file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectLine {
+    /// First slot.
+    pub slot: usize,
+    /// File name.
+    pub file: String,
+    /// Text of the line.
+    pub text: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+}

@@ -1,0 +1,347 @@
+//! The untyped tree: what was written, with a span on every node, names not yet resolved.
+//!
+//! ```text
+//! Policy → Item → Rule { Head, Body } → Stmt → Expr
+//! ```
+
+use crate::source::Span;
+
+/// A name where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// Its text.
+    pub text: String,
+    /// Its place.
+    pub span: Span,
+}
+
+/// A whole file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    /// Its items, in order.
+    pub items: Vec<Item>,
+}
+
+/// A declaration at the top level.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// `const NAME = EXPR`
+    Const(Const),
+    /// `let NAME = EXPR` or `let NAME(PARAMS) = EXPR`
+    Let(Let),
+    /// `set NAME = { ELEMENTS }`
+    Set(Set),
+    /// `[NAME:] on EVENTS [when EXPR] BODY`
+    Rule(Rule),
+    /// `test "NAME" { STEPS }`
+    Test(Test),
+    /// A construct of the language that this version does not compile yet; the text is its keyword.
+    Unsupported(Name),
+    /// Something that could not be parsed; the error was reported.
+    Error(Span),
+}
+
+/// `const NAME = EXPR`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Const {
+    /// Its name.
+    pub name: Name,
+    /// Its value.
+    pub value: Expr,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// `let NAME = EXPR`, or a function when there are parameters (`let f() = …` has an empty list).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Let {
+    /// Its name.
+    pub name: Name,
+    /// Its parameters.
+    pub params: Option<Vec<Name>>,
+    /// Its value or body.
+    pub value: Expr,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// `set NAME = { ELEMENTS }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Set {
+    /// Its name.
+    pub name: Name,
+    /// Its elements: literals, names of constants, ranges.
+    pub elements: Vec<Expr>,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// `[NAME:] on EVENTS [when EXPR] BODY`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Its label.
+    pub label: Option<Name>,
+    /// Its events, group names included.
+    pub events: Vec<Name>,
+    /// `sample PERCENT`, which this version does not compile yet.
+    pub sample: Option<Expr>,
+    /// Its condition.
+    pub condition: Option<Expr>,
+    /// What it does.
+    pub body: Body,
+    /// From the label or `on` to the end of the body.
+    pub span: Span,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// `-> REPLY`
+    Reply(Reply),
+    /// `{ STATEMENTS }`
+    Block(Vec<Stmt>),
+}
+
+/// `-> EXPR` or `-> default`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The answer; `None` for `default`.
+    pub value: Option<Expr>,
+    /// From the arrow on.
+    pub span: Span,
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stmt {
+    /// `NAME = EXPR {or EXPR}`: at the top of an assignment `or` separates fall-backs.
+    Assign {
+        /// The option.
+        target: Name,
+        /// The values, to be tried in order.
+        alternatives: Vec<Expr>,
+        /// The whole statement.
+        span: Span,
+    },
+    /// `count NAME [by EXPR]`
+    Count {
+        /// The counter.
+        name: Name,
+        /// The key.
+        by: Option<Expr>,
+        /// The whole statement.
+        span: Span,
+    },
+    /// `let NAME = EXPR`
+    Let {
+        /// The name.
+        name: Name,
+        /// The value.
+        value: Expr,
+        /// The whole statement.
+        span: Span,
+    },
+    /// `if COND { … } [else { … }]`; `else if` is an `If` alone in `otherwise`.
+    If {
+        /// The condition.
+        condition: Expr,
+        /// If it holds.
+        then: Vec<Stmt>,
+        /// If it does not.
+        otherwise: Vec<Stmt>,
+        /// The whole statement.
+        span: Span,
+    },
+    /// `stop`
+    Stop(Span),
+    /// `-> REPLY`
+    Reply(Reply),
+    /// A statement that this version does not compile yet; the text is its keyword.
+    Unsupported(Name),
+    /// Something that could not be parsed; the error was reported.
+    Error(Span),
+}
+
+/// An expression and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Its place.
+    pub span: Span,
+}
+
+/// The kinds of expressions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
+    /// `10`, `0x20`, `1_000`
+    Int(u64),
+    /// A number with a unit, in the type's canonical unit (nanoseconds, bytes, bytes per second, 2^-32).
+    Quantity(Quantity, u64),
+    /// `"dctcp"`
+    Str(String),
+    /// `true`, `false`
+    Bool(bool),
+    /// `10.0.0.1`, `2401:db00::1`; IPv4 as `::ffff:a.b.c.d`
+    Ip(u128),
+    /// `10.0.0.0/8`: the address, and the length counted in 128 bits (an IPv4 /n is 96 + n).
+    Prefix(u128, u8),
+    /// Any other name: a field, an option, a constant, `client`, `ESTABLISHED`, …
+    Name(String),
+    /// `NAME(ARGS)`, with argument names where they were given.
+    Call(Name, Vec<(Option<Name>, Expr)>),
+    /// `not A`
+    Not(Box<Expr>),
+    /// `A and B`, `A + B`, `A == B`, …
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `A in B`: B is a prefix, a range, a name, or a braced list.
+    In(Box<Expr>, Box<Expr>),
+    /// `LOW..HIGH`, both included; only on the right of `in` and in sets.
+    Range(Box<Expr>, Box<Expr>),
+    /// `{ A, B }` on the right of `in`.
+    List(Vec<Expr>),
+    /// `if C then A else B`
+    If(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// `counter NAME` in a test.
+    Counter(Name),
+    /// `rule NAME` in a test; the name may be of the form `timeout_init@7`.
+    Rule(Name),
+    /// `default` on the right of `reply ==` in a test.
+    Default,
+    /// Something that could not be parsed; the error was reported.
+    Error,
+}
+
+/// What a number with a unit measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// Nanoseconds.
+    Duration,
+    /// Bytes.
+    Size,
+    /// Bytes per second.
+    Rate,
+    /// 2^32 is 100%.
+    Percent,
+}
+
+/// Operators with two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryOp {
+    /// `or`
+    Or,
+    /// `and`
+    And,
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+    /// `|`
+    BitOr,
+    /// `^`
+    BitXor,
+    /// `&`
+    BitAnd,
+    /// `<<`
+    Shl,
+    /// `>>`
+    Shr,
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+    /// `*`
+    Mul,
+    /// `/`
+    Div,
+    /// `%`
+    Rem,
+}
+
+/// `test "NAME" { STEPS }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Test {
+    /// Its name.
+    pub name: String,
+    /// The place of the name.
+    pub name_span: Span,
+    /// What happens.
+    pub steps: Vec<Step>,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// A step of a test.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// `given SETTING {, SETTING}`
+    Given(Vec<Given>),
+    /// `fire EVENT [{ ARG = EXPR, … }] [expect EXPR]`
+    Fire {
+        /// The event.
+        event: Name,
+        /// Its arguments.
+        args: Vec<(Name, Expr)>,
+        /// What must hold after it.
+        expect: Option<Expr>,
+        /// The whole step.
+        span: Span,
+    },
+    /// `advance EXPR`
+    Advance(Expr),
+    /// `expect EXPR`
+    Expect(Expr),
+    /// `connection NAME { STEPS }`
+    Connection {
+        /// Its name.
+        name: Name,
+        /// What happens on it.
+        steps: Vec<Step>,
+        /// The whole step.
+        span: Span,
+    },
+    /// Something that could not be parsed; the error was reported.
+    Error(Span),
+}
+
+/// One setting of `given`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Given {
+    /// `NAME = EXPR`
+    Value {
+        /// A field, an option, `role`, `local`, `remote`, `hz`, `kernel`, `wmem_max`, `rmem_max`.
+        name: Name,
+        /// The value.
+        value: Expr,
+        /// `port EXPR` after `local = …` and `remote = …`.
+        port: Option<Expr>,
+        /// The whole setting.
+        span: Span,
+    },
+    /// `NAME ["VALUE"] fails ERRNO`
+    Fails {
+        /// The option.
+        name: Name,
+        /// Only this value of it.
+        value: Option<Expr>,
+        /// The error number's name.
+        errno: Name,
+        /// The whole setting.
+        span: Span,
+    },
+    /// `kernel = 5.10`
+    Kernel {
+        /// Series, such as `(5, 10)`.
+        version: (u16, u16),
+        /// The whole setting.
+        span: Span,
+    },
+}

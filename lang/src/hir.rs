@@ -1,0 +1,352 @@
+//! The typed tree: names are resolved to catalogue rows and ids, functions are inlined, constants are
+//! values, and every node has a type. What is here is valid: the stages after this one have no errors
+//! of their own.
+//!
+//! Numbers are in the canonical unit of their type (see [`tcpc_stdlib::unit::Type`]): durations in
+//! nanoseconds, sizes in bytes, rates in bytes per second, percentages in 2^-32. Ports are in host
+//! order. Addresses are 128 bits in network reading order, IPv4 as `::ffff:a.b.c.d`.
+
+use tcpc_stdlib::builtin::BuiltinId;
+use tcpc_stdlib::event::{Arg, Event};
+use tcpc_stdlib::field::Field;
+use tcpc_stdlib::kernel::KernelVersion;
+use tcpc_stdlib::option::SockOption;
+use tcpc_stdlib::unit::Type;
+
+use crate::source::Span;
+
+macro_rules! id {
+    ($name:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+        impl $name {
+            /// The index into the program's vector.
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+id!(RuleId, "Index into [`Program::rules`].");
+id!(CounterId, "Index into [`Program::counters`].");
+id!(SetId, "Index into [`Program::sets`].");
+id!(LocalId, "Index into [`Program::locals`]: a `let` in a block or a parameter of an inlined function.");
+id!(AssignId, "Index into [`Program::assignments`].");
+
+/// A checked policy.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Program {
+    /// Rules in the order of the source. Rules of one event run in this order.
+    pub rules: Vec<Rule>,
+    /// Counters.
+    pub counters: Vec<Counter>,
+    /// Sets.
+    pub sets: Vec<Set>,
+    /// Local names.
+    pub locals: Vec<Local>,
+    /// Values assigned to socket options, one row for each fall-back.
+    pub assignments: Vec<Assignment>,
+    /// Tests.
+    pub tests: Vec<Test>,
+    /// Constructs that need a kernel above the floor, one row for each place.
+    pub requirements: Vec<Requirement>,
+}
+
+/// A construct that needs a certain kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Requirement {
+    /// The construct as the policy names it.
+    pub construct: String,
+    /// First kernel that has it.
+    pub since: KernelVersion,
+    /// Its place.
+    pub span: Span,
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Its label, or events and line: `timeout_init@7`, `active_established,passive_established@9`.
+    pub name: String,
+    /// Its events, groups spelt out, each once.
+    pub events: Vec<&'static Event>,
+    /// When it runs; always if `None`. Type bool.
+    pub condition: Option<Expr>,
+    /// What it does.
+    pub body: Vec<Stmt>,
+    /// The whole rule.
+    pub span: Span,
+    /// The place of its label or of `on EVENTS`.
+    pub head: Span,
+}
+
+/// A counter, declared by its first `count`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counter {
+    /// Its name.
+    pub name: String,
+    /// The type of its key: a scalar type or `Ip`.
+    pub key: Option<Type>,
+    /// The place of its first use.
+    pub span: Span,
+}
+
+/// A set of addresses, ports or other numbers, as disjoint ascending ranges.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Set {
+    /// Its name; `{…}` written in place has none.
+    pub name: Option<String>,
+    /// Type of what it can hold: `Ip` for addresses and prefixes, `Port`, `Int`, `Packets`, ….
+    pub element: Type,
+    /// Both ends included, sorted, neither overlapping nor adjacent.
+    pub ranges: Vec<(u128, u128)>,
+    /// Its place.
+    pub span: Span,
+}
+
+/// A local name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Local {
+    /// Its name.
+    pub name: String,
+    /// Its type; never `Prefix` or `Name`.
+    pub ty: Type,
+}
+
+/// A value assigned to a socket option.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    /// The rule it stands in.
+    pub rule: RuleId,
+    /// The option.
+    pub option: &'static SockOption,
+    /// Type is the option's. A constant is within the option's range.
+    pub value: Expr,
+    /// Whether another one is tried when the kernel refuses this one.
+    pub has_fallback: bool,
+    /// The place of the value.
+    pub span: Span,
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stmt {
+    /// What it is.
+    pub kind: StmtKind,
+    /// Its place.
+    pub span: Span,
+}
+
+/// The kinds of statements.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StmtKind {
+    /// Try these in order until the kernel takes one.
+    Assign(Vec<AssignId>),
+    /// Add one to a counter, or to the row of its key.
+    Count(CounterId, Option<Expr>),
+    /// Evaluate once and name.
+    Let(LocalId, Expr),
+    /// Condition, then, otherwise.
+    If(Expr, Vec<Stmt>, Vec<Stmt>),
+    /// End the event without an answer.
+    Stop,
+    /// Answer and end the event. `-> default` is [`StmtKind::Stop`].
+    Reply(ReplyValue),
+}
+
+/// An answer to the kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReplyValue {
+    /// Of the reply's type.
+    Typed(Expr),
+    /// A bare integer: the kernel's raw unit.
+    Raw(Expr),
+}
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Its type.
+    pub ty: Type,
+    /// Its place.
+    pub span: Span,
+}
+
+/// The kinds of expressions. `A op B` have operands of the types that the language reference allows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
+    /// A constant.
+    Const(Value),
+    /// A field, converted to its type's canonical unit. `Ip` for `local_ip` and `remote_ip`.
+    Field(&'static Field),
+    /// An argument of the event: its index, its row.
+    Arg(u8, &'static Arg),
+    /// The value of a socket option, as it would be assigned (a doubled buffer is halved again).
+    Option(&'static SockOption),
+    /// A local name.
+    Local(LocalId),
+    /// Bind, then evaluate the body: an inlined function's parameter.
+    Let(LocalId, Box<Expr>, Box<Expr>),
+    /// Logical not.
+    Not(Box<Expr>),
+    /// Both; the right side is not evaluated if the left is false.
+    And(Box<Expr>, Box<Expr>),
+    /// Either; the right side is not evaluated if the left is true.
+    Or(Box<Expr>, Box<Expr>),
+    /// Comparison of two values of one type. `Ip` and `Name` know only `Eq` and `Ne`; a `Name` is
+    /// compared with a constant on the right.
+    Compare(CompareOp, Box<Expr>, Box<Expr>),
+    /// Arithmetic on 64-bit unsigned numbers.
+    Arith(ArithOp, Box<Expr>, Box<Expr>),
+    /// Condition, then, else.
+    If(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// `min`, `max` (two arguments), `clamp` (three), `now`, `random`, `sample` (one constant percent),
+    /// `hash` (one or more), `syn_tos`.
+    Call(BuiltinId, Vec<Expr>),
+    /// Both ends are of one family and agree in their first bits; `None` is false for that family.
+    SamePrefix {
+        /// Bits for IPv4, 0 to 32.
+        v4: Option<u8>,
+        /// Bits for IPv6, 0 to 128.
+        v6: Option<u8>,
+    },
+    /// An element is in a set.
+    In(Box<Expr>, SetId),
+    /// Which end this is; the events of the rule allow to tell.
+    IsRole(Role),
+    /// Tests only: the answer of the last event, in the reply's canonical unit.
+    Reply(&'static Event),
+    /// Tests only: whether there was an answer.
+    HasReply,
+    /// Tests only: how often a counter without a key was counted.
+    Counter(CounterId),
+    /// Tests only: how often a rule's condition held since the test began.
+    RuleHits(RuleId),
+}
+
+/// An end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The end that connects.
+    Client,
+    /// The end that listens or accepts.
+    Server,
+}
+
+/// A constant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A scalar, in the canonical unit; bool as 0 or 1, a state or a family as the kernel's number.
+    Number(u64),
+    /// An address.
+    Ip(u128),
+    /// A name of the kernel's.
+    Name(String),
+}
+
+/// Comparisons, unsigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompareOp {
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+}
+
+/// Arithmetic on 64-bit unsigned numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArithOp {
+    /// Wraps.
+    Add,
+    /// Stops at zero.
+    Sub,
+    /// Wraps.
+    Mul,
+    /// By zero gives zero.
+    Div,
+    /// By zero gives the left side.
+    Rem,
+    /// Bits in both.
+    And,
+    /// Bits in either.
+    Or,
+    /// Bits in one.
+    Xor,
+    /// Left by the right side; 64 and more give zero.
+    Shl,
+    /// Right by the right side; 64 and more give zero.
+    Shr,
+}
+
+/// A test.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Test {
+    /// Its name.
+    pub name: String,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+    /// The place of its name.
+    pub span: Span,
+}
+
+/// A step of a test. `given` values and arguments are constants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Set up the socket, the peer, or the kernel.
+    Given(Given),
+    /// Raise an event on the socket; an expectation that belongs to it follows as its own step.
+    Fire {
+        /// The event.
+        event: &'static Event,
+        /// Raw words of `args`, in the kernel's units.
+        args: [u32; 4],
+        /// Its place.
+        span: Span,
+    },
+    /// Let the clock run, in nanoseconds.
+    Advance(u64),
+    /// An expression of type bool that must hold.
+    Expect(Expr),
+    /// Steps on another connection; counters are shared, the socket is its own. A name met again is
+    /// the same connection.
+    Connection {
+        /// Its name.
+        name: String,
+        /// What happens on it.
+        steps: Vec<Step>,
+    },
+}
+
+/// A setting of `given`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Given {
+    /// A field of the context, in its type's canonical unit.
+    Field(&'static Field, Value),
+    /// The value that a socket option has before the event, as it would be assigned.
+    Option(&'static SockOption, Value),
+    /// Which end the connection is seen from.
+    Role(Role),
+    /// Ticks per second of the mock kernel (1000 if not given).
+    Hz(u32),
+    /// The mock kernel's version: options and events newer than it fail or cannot be fired.
+    Kernel(KernelVersion),
+    /// Setting this option (to this value) fails with this error number.
+    Fails(&'static SockOption, Option<Value>, u32),
+    /// `net.core.wmem_max`, in bytes.
+    WmemMax(u64),
+    /// `net.core.rmem_max`, in bytes.
+    RmemMax(u64),
+    /// The service class of the SYN that the listener saved.
+    SynTos(u8),
+}

@@ -1,0 +1,84 @@
+//! The names that a condition can use beside fields and socket options: signature, meaning, example.
+
+use crate::kernel::{KernelVersion, v};
+use crate::unit::Type;
+
+/// One built-in name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Builtin {
+    /// What a policy writes.
+    pub name: &'static str,
+    /// Which one it is.
+    pub id: BuiltinId,
+    /// How it is written, parameters and result included.
+    pub signature: &'static str,
+    /// First kernel, where a helper is behind it.
+    pub since: KernelVersion,
+    /// The events it can be used in; empty: everywhere.
+    pub events: &'static [&'static str],
+    /// One line for people.
+    pub doc: &'static str,
+    /// An expression that uses it.
+    pub example: &'static str,
+}
+
+/// Which built-in name it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BuiltinId {
+    /// The smaller of two.
+    Min,
+    /// The larger of two.
+    Max,
+    /// Held between two bounds.
+    Clamp,
+    /// Time since boot.
+    Now,
+    /// A random number.
+    Random,
+    /// True with a probability.
+    Sample,
+    /// A hash of its arguments.
+    Hash,
+    /// Both ends share a prefix.
+    SamePrefix,
+    /// Either port.
+    Port,
+    /// Which end this is.
+    Role,
+    /// The service class of the SYN.
+    SynTos,
+}
+
+/// The built-in called `name`.
+pub fn builtin(name: &str) -> Option<&'static Builtin> {
+    BUILTINS.iter().find(|builtin| builtin.name == name)
+}
+
+/// The type of a built-in that is no function.
+pub const fn value_type(id: BuiltinId) -> Option<Type> {
+    match id {
+        BuiltinId::Role => Some(Type::Role),
+        BuiltinId::SynTos => Some(Type::Int),
+        BuiltinId::Port => Some(Type::Port),
+        _ => None,
+    }
+}
+
+/// Every built-in name.
+#[rustfmt::skip]
+pub const BUILTINS: &[Builtin] = &[
+    Builtin { name: "min", id: BuiltinId::Min, signature: "min(a, b)", since: v(4, 13), events: &[], doc: "The smaller of two values of one type.", example: "min(srtt * 2, 200ms)" },
+    Builtin { name: "max", id: BuiltinId::Max, signature: "max(a, b)", since: v(4, 13), events: &[], doc: "The larger of two values of one type.", example: "max(srtt, 5ms)" },
+    Builtin { name: "clamp", id: BuiltinId::Clamp, signature: "clamp(x, low, high)", since: v(4, 13), events: &[], doc: "x, but at least low and at most high.", example: "clamp(snd_cwnd, 10, 100)" },
+    Builtin { name: "now", id: BuiltinId::Now, signature: "now() -> duration", since: v(5, 8), events: &[], doc: "Time since the host booted.", example: "now() > 1min" },
+    Builtin { name: "random", id: BuiltinId::Random, signature: "random() -> int", since: v(4, 13), events: &[], doc: "A random number below 2^32, drawn anew at each use.", example: "random() % 2 == 0" },
+    Builtin { name: "sample", id: BuiltinId::Sample, signature: "sample(share) -> bool", since: v(4, 13), events: &[], doc: "True with this probability, drawn anew at each use.", example: "sample(1%)" },
+    Builtin { name: "hash", id: BuiltinId::Hash, signature: "hash(a, ...) -> int", since: v(4, 13), events: &[], doc: "A number below 2^32 that depends on the arguments only; the same on every host.", example: "hash(remote_ip, remote_port) % 2 == 0" },
+    Builtin { name: "same_prefix", id: BuiltinId::SamePrefix, signature: "same_prefix(bits) or same_prefix(v4: bits, v6: bits) -> bool", since: v(4, 13), events: &[], doc: "Both ends are of one family and agree in their first bits; more than 32 bits is false for IPv4.", example: "same_prefix(v4: 24, v6: 44)" },
+    Builtin { name: "port", id: BuiltinId::Port, signature: "port", since: v(4, 13), events: &[], doc: "Either port: a comparison holds if it holds for one of them.", example: "port == 5560" },
+    Builtin { name: "role", id: BuiltinId::Role, signature: "role", since: v(4, 13), events: &[], doc: "`client` on the end that connects, `server` on the other.", example: "role == client" },
+    Builtin { name: "syn_tos", id: BuiltinId::SynTos, signature: "syn_tos -> int", since: v(4, 20), events: &["passive_established"], doc: "Type of service or traffic class of the SYN; 0 unless the listener saved it (`save_syn = 1`).", example: "syn_tos & 0xfc != 0" },
+];
+
+/// Words of the language that name a value.
+pub const VALUE_WORDS: &[&str] = &["true", "false", "ipv4", "ipv6", "client", "server"];

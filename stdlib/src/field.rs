@@ -1,0 +1,174 @@
+//! Every member of `struct bpf_sock_ops`, in the kernel's order.
+//!
+//! Offsets, widths and access rights are those of `include/uapi/linux/bpf.h` and of
+//! `sock_ops_is_valid_access` in `net/core/filter.c`; a test compares them with the running kernel.
+
+use crate::event::{Event, Sock};
+use crate::kernel::{KernelVersion, v};
+use crate::unit::{Type, Unit};
+
+/// One member of the context.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Field {
+    /// What a policy calls it; empty if a policy cannot name it.
+    pub name: &'static str,
+    /// The member of `struct bpf_sock_ops`.
+    pub kernel: &'static str,
+    /// Byte offset of the first word.
+    pub offset: u16,
+    /// Bytes of one load: 4 or 8. The verifier takes no other width.
+    pub size: u8,
+    /// How many such words there are (4 for an IPv6 address and for `args`).
+    pub words: u8,
+    /// First kernel that has it.
+    pub since: KernelVersion,
+    /// Byte order.
+    pub order: Order,
+    /// Whether a program may write it.
+    pub writable: bool,
+    /// When it reads as something else than 0.
+    pub guard: Guard,
+    /// Whether a helper call or the passing of time within one run can change it.
+    pub stable: bool,
+    /// Type in the language.
+    pub ty: Type,
+    /// Unit of the raw number.
+    pub unit: Unit,
+    /// One line for people.
+    pub doc: &'static str,
+}
+
+/// How the bytes of a field are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As the machine's numbers.
+    Host,
+    /// Big-endian words.
+    Network,
+    /// The big-endian 16-bit port in the upper half of the word: equals `htonl(port)` on every machine.
+    NetworkHighHalf,
+    /// A kernel pointer.
+    Pointer,
+}
+
+/// The condition under which the kernel fills a field in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// Always.
+    Always,
+    /// With any socket, a request socket included.
+    AnySock,
+    /// With a full, locked TCP socket; else it reads 0.
+    Tcp,
+    /// Not checked by the kernel up to 7.1: on a request socket the load leaves the object.
+    Unchecked,
+    /// With a full socket; else NULL.
+    FullSock,
+    /// With a segment at hand; else 0.
+    Skb,
+}
+
+/// Whether a field can be read in an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// It holds its value.
+    Yes,
+    /// It holds its value on the client; on the server's request socket it reads 0.
+    ClientOnly,
+    /// It reads 0 there.
+    Zero,
+    /// Reading it there can leave the kernel's object: never to be emitted.
+    Dangerous,
+}
+
+impl Field {
+    /// Whether this field can be read in `event`.
+    pub fn availability(&self, event: &Event) -> Availability {
+        match (self.guard, event.sock) {
+            (Guard::Always | Guard::AnySock, _) => Availability::Yes,
+            (Guard::Skb, _) if event.has_skb => Availability::Yes,
+            (Guard::Skb, _) => Availability::Zero,
+            (_, Sock::Full) => Availability::Yes,
+            (Guard::FullSock, Sock::Unlocked) => Availability::Yes,
+            (Guard::Unchecked, _) => Availability::Dangerous,
+            (_, Sock::FullOrRequest) => Availability::ClientOnly,
+            (_, Sock::Unlocked | Sock::None) => Availability::Zero,
+        }
+    }
+
+    /// Whether loading it is guarded by a check that the kernel writes into the program.
+    ///
+    /// Such a load must not use the same register for the context and for the result (wrong code in
+    /// kernels 4.16 to 7.0).
+    pub fn is_guarded(&self) -> bool {
+        matches!(self.guard, Guard::Tcp | Guard::FullSock | Guard::Skb | Guard::Unchecked)
+    }
+}
+
+/// The field that a policy calls `name`.
+pub fn field(name: &str) -> Option<&'static Field> {
+    FIELDS.iter().find(|field| !field.name.is_empty() && field.name == name)
+}
+
+/// The field whose kernel member is `kernel`.
+pub fn kernel_field(kernel: &str) -> Option<&'static Field> {
+    FIELDS.iter().find(|field| field.kernel == kernel)
+}
+
+/// The field that holds the word at `offset`, and which of its words that is.
+pub fn field_at(offset: u16) -> Option<(&'static Field, u8)> {
+    FIELDS.iter().find_map(|field| {
+        let end = field.offset + u16::from(field.size) * u16::from(field.words);
+        if !(field.offset..end).contains(&offset) {
+            return None;
+        }
+        let within = offset - field.offset;
+        within.is_multiple_of(u16::from(field.size)).then(|| (field, (within / u16::from(field.size)) as u8))
+    })
+}
+
+/// Every member, in the order of the kernel's struct.
+#[rustfmt::skip]
+pub const FIELDS: &[Field] = &[
+    Field { name: "", kernel: "op", offset: 0, size: 4, words: 1, since: v(4, 13), order: Order::Host, writable: false, guard: Guard::Always, stable: true, ty: Type::Int, unit: Unit::Plain, doc: "Number of the event." },
+    Field { name: "", kernel: "args", offset: 4, size: 4, words: 4, since: v(4, 13), order: Order::Host, writable: true, guard: Guard::Always, stable: true, ty: Type::Int, unit: Unit::Plain, doc: "Arguments of the event; the first word is also `reply`." },
+    Field { name: "family", kernel: "family", offset: 20, size: 4, words: 1, since: v(4, 13), order: Order::Host, writable: false, guard: Guard::AnySock, stable: true, ty: Type::Family, unit: Unit::Plain, doc: "Address family of the socket: an IPv6 socket may carry an IPv4 peer." },
+    Field { name: "", kernel: "remote_ip4", offset: 24, size: 4, words: 1, since: v(4, 13), order: Order::Network, writable: false, guard: Guard::AnySock, stable: true, ty: Type::Int, unit: Unit::Plain, doc: "Peer's IPv4 address; reads 0 or 127.0.0.6 on IPv6 sockets." },
+    Field { name: "", kernel: "local_ip4", offset: 28, size: 4, words: 1, since: v(4, 13), order: Order::Network, writable: false, guard: Guard::AnySock, stable: true, ty: Type::Int, unit: Unit::Plain, doc: "Local IPv4 address; reads 127.0.0.6 on IPv6 sockets." },
+    Field { name: "remote_ip", kernel: "remote_ip6", offset: 32, size: 4, words: 4, since: v(4, 13), order: Order::Network, writable: false, guard: Guard::AnySock, stable: true, ty: Type::Ip, unit: Unit::Plain, doc: "Peer's address; IPv4 peers read `::ffff:a.b.c.d`." },
+    Field { name: "local_ip", kernel: "local_ip6", offset: 48, size: 4, words: 4, since: v(4, 13), order: Order::Network, writable: false, guard: Guard::AnySock, stable: true, ty: Type::Ip, unit: Unit::Plain, doc: "Local address; `::` on an IPv4 listener." },
+    Field { name: "remote_port", kernel: "remote_port", offset: 64, size: 4, words: 1, since: v(4, 13), order: Order::NetworkHighHalf, writable: false, guard: Guard::AnySock, stable: true, ty: Type::Port, unit: Unit::Plain, doc: "Peer's port; 0 in `tcp_listen`." },
+    Field { name: "local_port", kernel: "local_port", offset: 68, size: 4, words: 1, since: v(4, 13), order: Order::Host, writable: false, guard: Guard::AnySock, stable: true, ty: Type::Port, unit: Unit::Plain, doc: "Local port." },
+    Field { name: "is_fullsock", kernel: "is_fullsock", offset: 72, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Always, stable: true, ty: Type::Bool, unit: Unit::Bool, doc: "Whether there is a full socket, not only a request." },
+    Field { name: "snd_cwnd", kernel: "snd_cwnd", offset: 76, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Congestion window." },
+    Field { name: "srtt", kernel: "srtt_us", offset: 80, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Duration, unit: Unit::EighthMicroseconds, doc: "Smoothed round-trip time; 0 until the first sample." },
+    Field { name: "bpf_sock_ops_cb_flags", kernel: "bpf_sock_ops_cb_flags", offset: 84, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "The socket's callback flags." },
+    Field { name: "state", kernel: "state", offset: 88, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::AnySock, stable: false, ty: Type::State, unit: Unit::Plain, doc: "TCP state; a request socket is in `NEW_SYN_RECV`." },
+    Field { name: "rtt_min", kernel: "rtt_min", offset: 92, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Unchecked, stable: false, ty: Type::Duration, unit: Unit::Microseconds, doc: "Lowest round-trip time seen of late; 4294967295us before the first sample." },
+    Field { name: "snd_ssthresh", kernel: "snd_ssthresh", offset: 96, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Slow-start threshold; 2147483647 at first." },
+    Field { name: "rcv_nxt", kernel: "rcv_nxt", offset: 100, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "Next sequence number expected." },
+    Field { name: "snd_nxt", kernel: "snd_nxt", offset: 104, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "Next sequence number to send." },
+    Field { name: "snd_una", kernel: "snd_una", offset: 108, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "First byte not acknowledged yet." },
+    Field { name: "mss_cache", kernel: "mss_cache", offset: 112, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Size, unit: Unit::Bytes, doc: "Segment size in use; 536 before the SYN is built." },
+    Field { name: "ecn_flags", kernel: "ecn_flags", offset: 116, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "ECN state bits, internal to the kernel." },
+    Field { name: "rate_delivered", kernel: "rate_delivered", offset: 120, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Segments delivered in the last rate sample." },
+    Field { name: "rate_interval", kernel: "rate_interval_us", offset: 124, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Duration, unit: Unit::Microseconds, doc: "Length of the last rate sample." },
+    Field { name: "packets_out", kernel: "packets_out", offset: 128, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Segments in flight." },
+    Field { name: "retrans_out", kernel: "retrans_out", offset: 132, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Retransmitted segments in flight." },
+    Field { name: "total_retrans", kernel: "total_retrans", offset: 136, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Retransmissions in the whole life of the connection." },
+    Field { name: "segs_in", kernel: "segs_in", offset: 140, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Segments received." },
+    Field { name: "data_segs_in", kernel: "data_segs_in", offset: 144, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Segments with data received." },
+    Field { name: "segs_out", kernel: "segs_out", offset: 148, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Segments sent." },
+    Field { name: "data_segs_out", kernel: "data_segs_out", offset: 152, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Segments with data sent." },
+    Field { name: "lost_out", kernel: "lost_out", offset: 156, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Segments taken for lost." },
+    Field { name: "sacked_out", kernel: "sacked_out", offset: 160, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Segments acknowledged selectively." },
+    Field { name: "sk_txhash", kernel: "sk_txhash", offset: 164, size: 4, words: 1, since: v(4, 16), order: Order::Host, writable: true, guard: Guard::Tcp, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "Transmit hash: steers multi-path routing, the queue and the flow label." },
+    Field { name: "bytes_received", kernel: "bytes_received", offset: 168, size: 8, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Size, unit: Unit::Bytes, doc: "Bytes received in order." },
+    Field { name: "bytes_acked", kernel: "bytes_acked", offset: 176, size: 8, words: 1, since: v(4, 16), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Size, unit: Unit::Bytes, doc: "Bytes acknowledged by the peer." },
+    Field { name: "", kernel: "sk", offset: 184, size: 8, words: 1, since: v(5, 3), order: Order::Pointer, writable: false, guard: Guard::FullSock, stable: true, ty: Type::Int, unit: Unit::Plain, doc: "The socket; NULL for a request socket." },
+    Field { name: "", kernel: "skb_data", offset: 192, size: 8, words: 1, since: v(5, 10), order: Order::Pointer, writable: false, guard: Guard::Skb, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "Start of the segment at hand." },
+    Field { name: "", kernel: "skb_data_end", offset: 200, size: 8, words: 1, since: v(5, 10), order: Order::Pointer, writable: false, guard: Guard::Skb, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "End of its readable header." },
+    Field { name: "skb_len", kernel: "skb_len", offset: 208, size: 4, words: 1, since: v(5, 10), order: Order::Host, writable: false, guard: Guard::Skb, stable: true, ty: Type::Size, unit: Unit::Bytes, doc: "Length of the segment at hand, header included." },
+    Field { name: "skb_tcp_flags", kernel: "skb_tcp_flags", offset: 212, size: 4, words: 1, since: v(5, 10), order: Order::Host, writable: false, guard: Guard::Skb, stable: true, ty: Type::Int, unit: Unit::Plain, doc: "TCP flags of the segment at hand (FIN 1, SYN 2, RST 4, PSH 8, ACK 16)." },
+    Field { name: "skb_hwtstamp", kernel: "skb_hwtstamp", offset: 216, size: 8, words: 1, since: v(6, 2), order: Order::Host, writable: false, guard: Guard::Skb, stable: true, ty: Type::Duration, unit: Unit::Nanoseconds, doc: "Hardware time stamp of the segment at hand, or 0." },
+];

@@ -1,0 +1,166 @@
+//! Kernel versions, and the kernel's own constants that belong to no single event, field or option.
+
+use std::fmt;
+
+/// A kernel series such as `5.10`: what a fact is dated by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KernelVersion {
+    /// The first number.
+    pub major: u16,
+    /// The second number.
+    pub minor: u16,
+}
+
+/// `v(5, 10)` is Linux 5.10.
+pub const fn v(major: u16, minor: u16) -> KernelVersion {
+    KernelVersion { major, minor }
+}
+
+impl KernelVersion {
+    /// The oldest series that compiled objects aim at: global data (5.2), `bpf_link` (5.7) and
+    /// non-GPL time (5.8) are there, and it is the oldest one that is still tried.
+    pub const FLOOR: KernelVersion = v(5, 10);
+
+    /// Reads `5.10`, `6.18.44` or `6.1.0-13-amd64`; only the first two numbers count.
+    pub fn parse(text: &str) -> Option<KernelVersion> {
+        let mut numbers = text.trim().split(|c: char| !c.is_ascii_digit());
+        let major = numbers.next()?.parse().ok()?;
+        let minor = numbers.next()?.parse().ok()?;
+        Some(v(major, minor))
+    }
+}
+
+impl fmt::Display for KernelVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// `BPF_PROG_TYPE_SOCK_OPS`.
+pub const PROG_TYPE_SOCK_OPS: u32 = 13;
+/// `BPF_CGROUP_SOCK_OPS`, the attach type.
+pub const ATTACH_TYPE_SOCK_OPS: u32 = 3;
+/// The ELF section whose programs are of this type.
+pub const ELF_SECTION: &str = "sockops";
+/// The program's return value: anything else cancels the replies of every program on the cgroup.
+pub const RETURN_OK: i32 = 1;
+/// The stack of one program, in bytes.
+pub const STACK_SIZE: usize = 512;
+/// Size of `struct bpf_sock_ops` in the newest kernel known, in bytes.
+pub const CONTEXT_SIZE: usize = 224;
+/// Offset of `reply`, which shares its bytes with `args[0]`.
+pub const REPLY_OFFSET: u16 = 4;
+/// The longest name of a congestion control, its NUL included (`TCP_CA_NAME_MAX`).
+pub const CONGESTION_NAME_MAX: usize = 16;
+/// The most bytes of a socket's congestion control or device name that a policy can give.
+pub const NAME_MAX: usize = 15;
+/// Programs a cgroup takes at most.
+pub const CGROUP_PROGRAMS_MAX: usize = 64;
+/// `net.core.wmem_max` and `rmem_max` of a kernel that nobody configured (4 MiB from 6.18 on).
+pub const BUFFER_MAX_DEFAULT: u64 = 4 << 20;
+/// The ceiling that the kernel puts on a `timeout_init` reply, in seconds (5.18 on).
+pub const TIMEOUT_INIT_MAX_SECONDS: u64 = 120;
+/// Ticks per second that Linux can be configured with.
+pub const HZ_CHOICES: &[u32] = &[100, 250, 300, 1000];
+
+/// A TCP state as `state`, `old_state` and `new_state` show it (`enum` in `include/net/tcp_states.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpState {
+    /// `ESTABLISHED`.
+    pub name: &'static str,
+    /// The kernel's number.
+    pub number: u32,
+}
+
+/// Every TCP state.
+#[rustfmt::skip]
+pub const TCP_STATES: &[TcpState] = &[
+    TcpState { name: "ESTABLISHED",    number: 1 },
+    TcpState { name: "SYN_SENT",       number: 2 },
+    TcpState { name: "SYN_RECV",       number: 3 },
+    TcpState { name: "FIN_WAIT1",      number: 4 },
+    TcpState { name: "FIN_WAIT2",      number: 5 },
+    TcpState { name: "TIME_WAIT",      number: 6 },
+    TcpState { name: "CLOSE",          number: 7 },
+    TcpState { name: "CLOSE_WAIT",     number: 8 },
+    TcpState { name: "LAST_ACK",       number: 9 },
+    TcpState { name: "LISTEN",         number: 10 },
+    TcpState { name: "CLOSING",        number: 11 },
+    TcpState { name: "NEW_SYN_RECV",   number: 12 },
+    TcpState { name: "BOUND_INACTIVE", number: 13 },
+];
+
+/// The number of a TCP state.
+///
+/// A name that is not in [`TCP_STATES`] gives `None`.
+pub fn tcp_state(name: &str) -> Option<u32> {
+    TCP_STATES.iter().find(|state| state.name == name).map(|state| state.number)
+}
+
+/// `AF_INET`.
+pub const AF_INET: u32 = 2;
+/// `AF_INET6`.
+pub const AF_INET6: u32 = 10;
+
+/// A per-socket flag that makes the kernel raise an event (`BPF_SOCK_OPS_*_FLAG`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallbackFlag {
+    /// `RTO_CB_FLAG`.
+    pub name: &'static str,
+    /// The bit.
+    pub value: u32,
+    /// First kernel.
+    pub since: KernelVersion,
+}
+
+/// Every callback flag.
+#[rustfmt::skip]
+pub const CALLBACK_FLAGS: &[CallbackFlag] = &[
+    CallbackFlag { name: "RTO_CB_FLAG",                   value: 0x01, since: v(4, 16) },
+    CallbackFlag { name: "RETRANS_CB_FLAG",               value: 0x02, since: v(4, 16) },
+    CallbackFlag { name: "STATE_CB_FLAG",                 value: 0x04, since: v(4, 16) },
+    CallbackFlag { name: "RTT_CB_FLAG",                   value: 0x08, since: v(5, 3) },
+    CallbackFlag { name: "PARSE_ALL_HDR_OPT_CB_FLAG",     value: 0x10, since: v(5, 10) },
+    CallbackFlag { name: "PARSE_UNKNOWN_HDR_OPT_CB_FLAG", value: 0x20, since: v(5, 10) },
+    CallbackFlag { name: "WRITE_HDR_OPT_CB_FLAG",         value: 0x40, since: v(5, 10) },
+];
+
+/// An error number that a helper returns, negated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno {
+    /// `ENOENT`.
+    pub name: &'static str,
+    /// The positive number.
+    pub number: u32,
+    /// What it says of a socket option.
+    pub meaning: &'static str,
+}
+
+/// The error numbers that a policy can meet, with the generic Linux numbering.
+#[rustfmt::skip]
+pub const ERRNOS: &[Errno] = &[
+    Errno { name: "EPERM",        number: 1,   meaning: "the kernel does not allow it here" },
+    Errno { name: "ENOENT",       number: 2,   meaning: "no such thing is registered, such as a congestion control whose module is not loaded" },
+    Errno { name: "E2BIG",        number: 7,   meaning: "the value is too large" },
+    Errno { name: "ENOMEM",       number: 12,  meaning: "out of memory" },
+    Errno { name: "EFAULT",       number: 14,  meaning: "a malformed header" },
+    Errno { name: "EBUSY",        number: 16,  meaning: "already being changed" },
+    Errno { name: "EEXIST",       number: 17,  meaning: "already there" },
+    Errno { name: "ENODEV",       number: 19,  meaning: "no such network device" },
+    Errno { name: "EINVAL",       number: 22,  meaning: "a value or an option that the kernel does not take here, or no full socket" },
+    Errno { name: "ENOSPC",       number: 28,  meaning: "no space left" },
+    Errno { name: "ENOMSG",       number: 42,  meaning: "not found" },
+    Errno { name: "ENOPROTOOPT",  number: 92,  meaning: "no such option" },
+    Errno { name: "EOPNOTSUPP",   number: 95,  meaning: "not in this event" },
+    Errno { name: "ENOTSUPP",     number: 524, meaning: "not supported" },
+];
+
+/// The name of an error number, such as `ENOENT` for 2.
+pub fn errno_name(number: u32) -> Option<&'static str> {
+    ERRNOS.iter().find(|errno| errno.number == number).map(|errno| errno.name)
+}
+
+/// The number of an error name, such as 2 for `ENOENT`.
+pub fn errno_number(name: &str) -> Option<u32> {
+    ERRNOS.iter().find(|errno| errno.name == name).map(|errno| errno.number)
+}

@@ -1,0 +1,142 @@
+//! What an object says of itself: the JSON document in its section [`SECTION`].
+//!
+//! Map and constant layouts are in the object's BTF; this holds what BTF cannot say and what the
+//! commands on an attached policy need. Readers accept a newer minor `format` and ignore
+//! what they do not know.
+
+use std::string::String;
+use std::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+/// The ELF section that holds the manifest.
+pub const SECTION: &str = ".tcpc";
+/// The version of this document that this code writes and the highest it reads.
+pub const FORMAT: u32 = 1;
+/// The program's name in the object: one per policy, cut to what the kernel keeps.
+pub const PROGRAM_NAME_MAX: usize = 15;
+/// The section of zero-initialised globals that holds the counters.
+pub const COUNTER_SECTION: &str = ".bss";
+/// Counters of one assignment: [`FAILURE_SLOTS`] 64-bit numbers, indexed by error number; the first
+/// counts those above the last index.
+pub const FAILURE_SLOTS: usize = 128;
+
+/// Everything that an object says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this document.
+    pub format: u32,
+    /// Version of the compiler that wrote it.
+    pub compiler: String,
+    /// The policy's name: its file name without the ending, letters, digits and `_` only.
+    pub policy: String,
+    /// The source file's name, without folders.
+    pub source: String,
+    /// HZ that the constants in the object stand for.
+    pub hz: u32,
+    /// Oldest kernel that it runs on, as `5.10`.
+    pub kernel: String,
+    /// What asks for that kernel, if it is above the floor.
+    pub kernel_because: Vec<Requirement>,
+    /// Whether rule hits and failures are counted.
+    pub stats: bool,
+    /// The events that have rules, in the order of their numbers.
+    pub events: Vec<String>,
+    /// The rules, in the order of the source.
+    pub rules: Vec<RuleInfo>,
+    /// Counters that the policy declares.
+    pub counters: Vec<CounterInfo>,
+    /// Assignments whose failures are counted.
+    pub assignments: Vec<AssignmentInfo>,
+    /// Constants that depend on HZ.
+    pub jiffies: Vec<JiffiesInfo>,
+    /// Name of the 32-bit constant that holds HZ itself, if the program reads it.
+    pub hz_symbol: Option<String>,
+    /// Congestion controls that the policy names.
+    pub congestion: Vec<CongestionUse>,
+    /// Buffer sizes that the policy sets: option name and bytes.
+    pub buffers: Vec<BufferUse>,
+}
+
+/// A construct that needs a kernel newer than the floor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requirement {
+    /// The construct, as the policy names it.
+    pub construct: String,
+    /// First kernel that has it.
+    pub kernel: String,
+    /// Line of the policy.
+    pub line: u32,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleInfo {
+    /// Its label, or event and line (`timeout_init@7`).
+    pub name: String,
+    /// Its events.
+    pub events: Vec<String>,
+    /// Line of the policy.
+    pub line: u32,
+    /// Symbol of its hit counter in [`COUNTER_SECTION`] (a 64-bit number), if hits are counted.
+    pub hits: Option<String>,
+}
+
+/// One `count` of the policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterInfo {
+    /// Its name in the policy.
+    pub name: String,
+    /// Symbol of a 64-bit number in [`COUNTER_SECTION`], or the name of a hash map if there is a key.
+    pub symbol: String,
+    /// The key's type in the language, for `count NAME by KEY`.
+    pub key: Option<String>,
+}
+
+/// One assignment to a socket option.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignmentInfo {
+    /// Index into the rules.
+    pub rule: u32,
+    /// The option, as the policy names it.
+    pub option: String,
+    /// The value if it is constant, as the policy writes it.
+    pub value: Option<String>,
+    /// Line of the policy.
+    pub line: u32,
+    /// Symbol of an array of [`FAILURE_SLOTS`] 64-bit numbers in [`COUNTER_SECTION`], if counted.
+    pub failures: Option<String>,
+}
+
+/// A constant in `.rodata` that a loader sets for the running kernel's HZ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JiffiesInfo {
+    /// Symbol of a 32-bit number.
+    pub symbol: String,
+    /// The time span that the policy asks for, in nanoseconds.
+    pub nanos: u64,
+    /// Line of the policy.
+    pub line: u32,
+}
+
+/// A congestion control that the policy names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CongestionUse {
+    /// Its name.
+    pub name: String,
+    /// Whether another one is named as a fall-back after it.
+    pub has_fallback: bool,
+    /// Line of the policy.
+    pub line: u32,
+}
+
+/// A buffer size that the policy sets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BufferUse {
+    /// `sndbuf` or `rcvbuf`.
+    pub option: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// Line of the policy.
+    pub line: u32,
+}
