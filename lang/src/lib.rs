@@ -13,4 +13,5 @@
 pub mod ast;
 pub mod diag;
 pub mod hir;
+pub mod show;
 pub mod source;
