@@ -1,1 +1,41 @@
-//! loader
+//! Loading, attaching, detaching and listing policies on a Linux host.
+//!
+//! ```text
+//! object bytes ── image ──▶ manifest, symbols ── preflight ──▶ warnings or an error
+//!              ── aya ────▶ maps, program, link ── pins ─────▶ <bpffs>/tcpc/<cgroup id>/<policy>/
+//! ```
+//!
+//! This crate knows object files, never policies: what it needs to know of one is in the object's own
+//! manifest ([`tcpc_stdlib::manifest`]). Everything that another process needs later (`detach`,
+//! `list`, counters) is in the pin directory of the policy; no file outside of bpffs is written.
+//!
+//! Invariants:
+//! - an attach that fails leaves no pin, no program and no link behind;
+//! - everything that changes pins holds the lock of [`pins::Store`], so two commands at once
+//!   cannot see each other's half-done work;
+//! - `unsafe` is in `sys` only.
+
+mod attach;
+mod cgroup;
+mod counters;
+mod detach;
+mod error;
+mod image;
+mod list;
+mod mounts;
+pub mod pins;
+mod preflight;
+pub mod probe;
+pub mod record;
+mod refusal;
+mod sys;
+
+pub use attach::{AttachRequest, Attached, Rounding, attach};
+pub use cgroup::{Cgroup, cgroup2_mount};
+pub use counters::{Counters, RuleHits, counters};
+pub use detach::{Detached, detach};
+pub use error::LoaderError;
+pub use image::Image;
+pub use list::{Listed, OtherProgram, list};
+pub use preflight::Warning;
+pub use refusal::{PolicyLine, Refusal};

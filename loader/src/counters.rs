@@ -1,0 +1,135 @@
+//! Reading the counters of an attached policy.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use aya::maps::MapData;
+use tcpc_stdlib::manifest::{COUNTER_SECTION, FAILURE_SLOTS};
+
+use crate::error::LoaderError;
+use crate::image::Symbol;
+use crate::pins::map_pin;
+use crate::record::Record;
+use crate::sys;
+
+/// Everything that a policy has counted, read in one go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// How often each rule ran, in the order of the source.
+    pub rules: Vec<RuleHits>,
+    /// The policy's own counters without a key: name and value.
+    pub named: Vec<(String, u64)>,
+    /// Assignments that failed: those that did at least once.
+    pub failures: Vec<Failure>,
+}
+
+/// How often a rule ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleHits {
+    /// The rule's name.
+    pub rule: String,
+    /// Times; `None` if they are not counted.
+    pub hits: Option<u64>,
+}
+
+/// How often an assignment failed in one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The rule's name.
+    pub rule: String,
+    /// The option, as the policy names it.
+    pub option: String,
+    /// The error number; 0 stands for those that have no slot of their own.
+    pub errno: u32,
+    /// Times.
+    pub count: u64,
+}
+
+/// The counters of the policy whose pins are in this directory.
+///
+/// # Errors
+/// The pins cannot be read or do not fit together.
+pub fn counters(pins: &Path) -> Result<Counters, LoaderError> {
+    let record = Record::read(pins)?;
+    let data = Data::read(pins, &record.symbols)?;
+    let manifest = &record.manifest;
+    let number = |symbol: &Option<String>| -> Result<Option<u64>, LoaderError> {
+        symbol.as_deref().map(|symbol| data.numbers(symbol, 1).map(|numbers| numbers[0])).transpose()
+    };
+    let mut found = Counters::default();
+    for rule in &manifest.rules {
+        found.rules.push(RuleHits { rule: rule.name.clone(), hits: number(&rule.hits)? });
+    }
+    for counter in manifest.counters.iter().filter(|counter| counter.key.is_none()) {
+        let value = number(&Some(counter.symbol.clone()))?;
+        found.named.push((counter.name.clone(), value.unwrap_or_default()));
+    }
+    for assignment in &manifest.assignments {
+        let Some(symbol) = &assignment.failures else { continue };
+        let rule = manifest.rules.get(assignment.rule as usize).map_or("", |rule| &rule.name);
+        let counts = data.numbers(symbol, FAILURE_SLOTS)?;
+        found.failures.extend((0..).zip(counts).filter(|(_, count)| *count != 0).map(|(errno, count)| {
+            Failure { rule: rule.into(), option: assignment.option.clone(), errno, count }
+        }));
+    }
+    Ok(found)
+}
+
+/// The bytes of the section of counters, and where its numbers are.
+struct Data<'a> {
+    pins: &'a Path,
+    symbols: &'a [Symbol],
+    bytes: Vec<u8>,
+}
+
+impl<'a> Data<'a> {
+    fn read(pins: &'a Path, symbols: &'a [Symbol]) -> Result<Data<'a>, LoaderError> {
+        // A policy that counts nothing has no such section.
+        if !symbols.iter().any(|symbol| symbol.section == COUNTER_SECTION) {
+            return Ok(Data { pins, symbols, bytes: Vec::new() });
+        }
+        let bad = |reason: String| LoaderError::BadRecord { path: pins.into(), reason };
+        let map =
+            MapData::from_pin(pins.join(map_pin(COUNTER_SECTION))).map_err(|error| bad(error.to_string()))?;
+        let size = map.info().map_err(|error| bad(error.to_string()))?.value_size();
+        let mut bytes = vec![0; size as usize];
+        sys::read_element(map.fd().as_fd(), 0, &mut bytes).map_err(|error| bad(error.to_string()))?;
+        Ok(Data { pins, symbols, bytes })
+    }
+
+    /// The first `count` 64-bit numbers of a symbol.
+    fn numbers(&self, symbol: &str, count: usize) -> Result<Vec<u64>, LoaderError> {
+        let found = self.symbols.iter().find(|one| one.name == symbol && one.section == COUNTER_SECTION);
+        found
+            .and_then(|one| self.bytes.get(one.offset as usize..)?.get(..count * 8))
+            .map(|bytes| bytes.as_chunks().0.iter().map(|chunk| u64::from_ne_bytes(*chunk)).collect())
+            .ok_or_else(|| LoaderError::BadRecord {
+                path: self.pins.into(),
+                reason: format!("there is no counter `{symbol}`"),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_where_the_symbol_says_and_never_outside() {
+        let symbol = |name: &str, offset| Symbol {
+            name: name.into(),
+            section: COUNTER_SECTION.into(),
+            offset,
+            size: 8,
+        };
+        let symbols = [symbol("a", 0), symbol("b", 8), symbol("far", u64::MAX)];
+        let bytes = [1u64.to_ne_bytes(), 2u64.to_ne_bytes()].concat();
+        let data = Data { pins: Path::new("/p"), symbols: &symbols, bytes };
+        assert_eq!(data.numbers("b", 1).unwrap(), [2]);
+        assert_eq!(data.numbers("a", 2).unwrap(), [1, 2]);
+        for (name, count) in [("b", 2), ("far", 1), ("none", 1)] {
+            assert!(matches!(data.numbers(name, count), Err(LoaderError::BadRecord { .. })));
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Why a host refuses: each variant is one clear sentence, with the way out in [`LoaderError::help`].
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use tcpc_stdlib::kernel::{CGROUP_PROGRAMS_MAX, KernelVersion};
+use tcpc_stdlib::manifest::{FORMAT, Requirement};
+
+use crate::refusal::Refusal;
+
+/// Why a policy could not be attached, detached, listed or read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoaderError {
+    /// The path does not exist.
+    CgroupMissing(PathBuf),
+    /// The path is a file.
+    CgroupNotADirectory(PathBuf),
+    /// The directory is not on a cgroup2 file system.
+    NotCgroup2 {
+        /// The directory.
+        path: PathBuf,
+        /// Whether it is a cgroup of version 1.
+        version1: bool,
+        /// Where cgroup2 is mounted on this host.
+        mount: Option<PathBuf>,
+    },
+    /// The root of the hierarchy, without being asked for by name.
+    CgroupRoot(PathBuf),
+    /// The process may not load and attach.
+    NotPermitted {
+        /// The capabilities that it lacks.
+        missing: Vec<&'static str>,
+    },
+    /// No bpffs is mounted and none can be.
+    NoBpffs {
+        /// Where one was tried.
+        path: PathBuf,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// The policy needs a newer kernel.
+    KernelTooOld {
+        /// What it needs.
+        needs: KernelVersion,
+        /// What runs here.
+        running: KernelVersion,
+        /// What of the policy needs it.
+        because: Vec<Requirement>,
+    },
+    /// The policy sets a congestion control that is not registered, without a fall-back.
+    CongestionMissing {
+        /// Its name.
+        name: String,
+        /// Line of the policy.
+        line: u32,
+        /// Those that are registered.
+        available: Vec<String>,
+    },
+    /// The bytes are no object file, or one that aya cannot load.
+    BadObject(String),
+    /// An object file without a manifest.
+    NoManifest,
+    /// A manifest of a later version.
+    NewerManifest(u32),
+    /// A name that cannot be a directory of bpffs.
+    BadName(String),
+    /// A policy of this name is attached to the cgroup.
+    AlreadyAttached {
+        /// Its name.
+        name: String,
+        /// The cgroup.
+        cgroup: PathBuf,
+    },
+    /// The cgroup or one above it has a program that shares with no other.
+    Exclusive(PathBuf),
+    /// The cgroup is full.
+    TooManyPrograms(PathBuf),
+    /// The kernel's verifier refused the program.
+    Refused(Box<Refusal>),
+    /// No policy is attached to the cgroup.
+    NothingAttached {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// What is attached elsewhere: name and cgroup.
+        elsewhere: Vec<(String, PathBuf)>,
+    },
+    /// Policies are attached to the cgroup, none of this name.
+    NoSuchPolicy {
+        /// The name.
+        name: String,
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// What is attached there.
+        names: Vec<String>,
+    },
+    /// Several policies are attached to the cgroup and none was named.
+    WhichPolicy {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// What is attached there.
+        names: Vec<String>,
+    },
+    /// The pins of a policy cannot be understood.
+    BadRecord {
+        /// The pin directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Anything else that the system refused.
+    System {
+        /// What was being done, as the end of "cannot …".
+        doing: String,
+        /// What the kernel said.
+        error: io::Error,
+    },
+}
+
+impl LoaderError {
+    /// A system error; `doing` ends the sentence "cannot …".
+    pub(crate) fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> LoaderError {
+        let doing = doing.into();
+        move |error| LoaderError::System { doing, error }
+    }
+
+    /// The way out, if there is one to name.
+    pub fn help(&self) -> Option<String> {
+        use LoaderError::*;
+        Some(match self {
+            CgroupMissing(path) => format!("make it first: `mkdir {}`", path.display()),
+            CgroupNotADirectory(path) => {
+                let parent = path.parent().unwrap_or(path);
+                format!("name the cgroup's directory: `{}`", parent.display())
+            }
+            NotCgroup2 { mount: Some(mount), .. } => {
+                format!("cgroup2 is mounted at `{}`: make or name a directory there", mount.display())
+            }
+            NotCgroup2 { mount: None, .. } => {
+                "mount cgroup2 first: `mount -t cgroup2 none /sys/fs/cgroup`".into()
+            }
+            CgroupRoot(_) => "name a cgroup below it, or say `--root` to mean every connection".into(),
+            NotPermitted { .. } => "run it as root, for example with `sudo`".into(),
+            NoBpffs { path, .. } => format!("mount it as root: `mount -t bpf bpf {}`", path.display()),
+            KernelTooOld { because, .. } if because.is_empty() => return None,
+            KernelTooOld { because, .. } => {
+                let list: Vec<String> = because
+                    .iter()
+                    .map(|one| format!("`{}` on line {} needs Linux {}", one.construct, one.line, one.kernel))
+                    .collect();
+                list.join("; ")
+            }
+            CongestionMissing { name, available, .. } => format!(
+                "load its module (`modprobe tcp_{name}`) or name a fall-back; registered here: {}",
+                ticked(available)
+            ),
+            BadObject(_) => "build it anew with `tcpc build`".into(),
+            NoManifest => "attach an object that `tcpc build` made, or its source".into(),
+            NewerManifest(_) => "use the version of tcpc that built it, or a newer one".into(),
+            BadName(_) => "use letters, digits, `_` and `-`, at most 64 of them".into(),
+            AlreadyAttached { name, cgroup } => format!(
+                "detach it first (`tcpc detach {} {name}`), or attach this one under another name",
+                cgroup.display()
+            ),
+            Exclusive(path) => {
+                format!("see what is attached: `bpftool cgroup show {} effective`", path.display())
+            }
+            TooManyPrograms(path) => {
+                format!("detach one of them: `bpftool cgroup show {}`", path.display())
+            }
+            Refused(_) => {
+                "this is a bug of the compiler: please report it with the policy and the log".into()
+            }
+            NothingAttached { elsewhere, .. } if elsewhere.is_empty() => {
+                "no policy is attached anywhere on this host".into()
+            }
+            NothingAttached { elsewhere, .. } => {
+                let list: Vec<String> = elsewhere
+                    .iter()
+                    .map(|(name, path)| format!("`{name}` to `{}`", path.display()))
+                    .collect();
+                format!("attached elsewhere: {}", list.join(", "))
+            }
+            NoSuchPolicy { names, .. } => format!("attached there: {}", ticked(names)),
+            WhichPolicy { cgroup, names } => {
+                let first = names.first().map_or("", String::as_str);
+                format!("name one of {}: `tcpc detach {} {first}`", ticked(names), cgroup.display())
+            }
+            BadRecord { path, .. } => format!("remove it by hand: `rm -r {}`", path.display()),
+            System { .. } => return None,
+        })
+    }
+}
+
+impl fmt::Display for LoaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use LoaderError::*;
+        match self {
+            CgroupMissing(path) => write!(f, "there is no cgroup `{}`", path.display()),
+            CgroupNotADirectory(path) => write!(f, "`{}` is not a directory", path.display()),
+            NotCgroup2 { path, version1: true, .. } => {
+                write!(f, "`{}` is a cgroup of version 1, where no policy can be attached", path.display())
+            }
+            NotCgroup2 { path, .. } => write!(f, "`{}` is not a cgroup", path.display()),
+            CgroupRoot(path) => write!(
+                f,
+                "`{}` is the root of the hierarchy: the policy would apply to every connection of this host",
+                path.display()
+            ),
+            NotPermitted { missing } => {
+                write!(f, "this process may not load and attach programs: it lacks {}", missing.join(" and "))
+            }
+            NoBpffs { path, error } => {
+                write!(f, "no bpffs is mounted, and it cannot be mounted at `{}`: {error}", path.display())
+            }
+            KernelTooOld { needs, running, .. } => {
+                write!(f, "the policy needs Linux {needs}, and this host runs {running}")
+            }
+            CongestionMissing { name, line, .. } => {
+                write!(f, "congestion control `{name}` (line {line}) is not registered on this host")
+            }
+            BadObject(reason) => write!(f, "the object cannot be loaded: {reason}"),
+            NoManifest => write!(f, "the object was not built by tcpc: it has no description of itself"),
+            NewerManifest(format) => write!(
+                f,
+                "the object describes itself in format {format}, and this tcpc reads up to format {FORMAT}"
+            ),
+            BadName(name) => write!(f, "`{name}` cannot be the name of a policy"),
+            AlreadyAttached { name, cgroup } => {
+                write!(f, "a policy `{name}` is attached to `{}` already", cgroup.display())
+            }
+            Exclusive(path) => write!(
+                f,
+                "`{}` or a cgroup above it has a sock_ops program that was attached to stay alone",
+                path.display()
+            ),
+            TooManyPrograms(path) => {
+                write!(
+                    f,
+                    "`{}` has {CGROUP_PROGRAMS_MAX} sock_ops programs, and takes no more",
+                    path.display()
+                )
+            }
+            Refused(refusal) => write!(f, "the kernel's verifier refused the program: {}", refusal.reason),
+            NothingAttached { cgroup, .. } => {
+                write!(f, "no policy is attached to `{}`", cgroup.display())
+            }
+            NoSuchPolicy { name, cgroup, .. } => {
+                write!(f, "no policy `{name}` is attached to `{}`", cgroup.display())
+            }
+            WhichPolicy { cgroup, names } => {
+                write!(f, "{} policies are attached to `{}`", names.len(), cgroup.display())
+            }
+            BadRecord { path, reason } => {
+                write!(f, "the pins in `{}` cannot be understood: {reason}", path.display())
+            }
+            System { doing, error } => write!(f, "cannot {doing}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for LoaderError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LoaderError::NoBpffs { error, .. } | LoaderError::System { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// `` `a`, `b` ``.
+fn ticked(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,227 @@
+//! What is checked before anything is loaded: does this host have what the policy needs?
+
+use std::fmt;
+
+use tcpc_stdlib::kernel::KernelVersion;
+use tcpc_stdlib::manifest::Manifest;
+
+use crate::error::LoaderError;
+use crate::probe;
+
+/// Something that works differently here than the policy says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// A congestion control is not registered; the fall-back will be tried.
+    Congestion {
+        /// Its name.
+        name: String,
+        /// Line of the policy.
+        line: u32,
+    },
+    /// A buffer will be smaller than asked for.
+    Buffer {
+        /// `sndbuf` or `rcvbuf`.
+        option: String,
+        /// Bytes asked for.
+        bytes: u64,
+        /// Line of the policy.
+        line: u32,
+        /// The sysctl that caps it.
+        sysctl: &'static str,
+        /// Bytes that it allows.
+        cap: u64,
+    },
+    /// The kernel has no IPv6.
+    NoIpv6,
+}
+
+impl Warning {
+    /// The way out.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Warning::Congestion { name, .. } => Some(format!("load its module: `modprobe tcp_{name}`")),
+            Warning::Buffer { sysctl, bytes, .. } => Some(format!("raise it: `sysctl -w {sysctl}={bytes}`")),
+            Warning::NoIpv6 => None,
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::Congestion { name, line } => write!(
+                f,
+                "congestion control `{name}` (line {line}) is not registered here, so the next one will be tried"
+            ),
+            Warning::Buffer { option, bytes, line, sysctl, cap } => write!(
+                f,
+                "`{option}` = {bytes} bytes (line {line}) is cut to {cap} bytes by `{sysctl}` of this host"
+            ),
+            Warning::NoIpv6 => {
+                write!(f, "this kernel has no IPv6: `local_ip` and `remote_ip` read as zero")
+            }
+        }
+    }
+}
+
+/// The facts of a host that policies depend on.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Version of the kernel.
+    pub kernel: KernelVersion,
+    /// Registered congestion controls, if known.
+    pub congestion: Option<Vec<String>>,
+    /// Cap of `sndbuf`: sysctl and bytes.
+    pub sndbuf: Option<(&'static str, u64)>,
+    /// Cap of `rcvbuf`: sysctl and bytes.
+    pub rcvbuf: Option<(&'static str, u64)>,
+    /// Whether there is IPv6.
+    pub ipv6: bool,
+}
+
+impl Host {
+    /// This host.
+    pub fn probe() -> Result<Host, LoaderError> {
+        Ok(Host {
+            kernel: probe::kernel()?,
+            congestion: probe::congestion_controls(),
+            sndbuf: probe::buffer_cap("sndbuf"),
+            rcvbuf: probe::buffer_cap("rcvbuf"),
+            ipv6: probe::has_ipv6(),
+        })
+    }
+
+    /// Whether a policy can run here, and what will differ.
+    ///
+    /// # Errors
+    /// The kernel is too old, or a congestion control without a fall-back is missing.
+    pub fn check(&self, manifest: &Manifest) -> Result<Vec<Warning>, LoaderError> {
+        self.check_kernel(manifest)?;
+        let mut warnings = self.check_congestion(manifest)?;
+        warnings.extend(self.check_buffers(manifest));
+        if !self.ipv6 {
+            warnings.push(Warning::NoIpv6);
+        }
+        Ok(warnings)
+    }
+
+    fn check_kernel(&self, manifest: &Manifest) -> Result<(), LoaderError> {
+        // An object that names no kernel aims at the floor.
+        let needs = KernelVersion::parse(&manifest.kernel).unwrap_or(KernelVersion::FLOOR);
+        if self.kernel >= needs {
+            return Ok(());
+        }
+        let lacking = |version: &str| KernelVersion::parse(version).is_some_and(|v| v > self.kernel);
+        let because = manifest.kernel_because.iter().filter(|one| lacking(&one.kernel)).cloned().collect();
+        Err(LoaderError::KernelTooOld { needs, running: self.kernel, because })
+    }
+
+    fn check_congestion(&self, manifest: &Manifest) -> Result<Vec<Warning>, LoaderError> {
+        let Some(available) = &self.congestion else { return Ok(Vec::new()) };
+        let mut warnings = Vec::new();
+        for wanted in &manifest.congestion {
+            if available.contains(&wanted.name) {
+                continue;
+            }
+            let (name, line) = (wanted.name.clone(), wanted.line);
+            if !wanted.has_fallback {
+                return Err(LoaderError::CongestionMissing { name, line, available: available.clone() });
+            }
+            warnings.push(Warning::Congestion { name, line });
+        }
+        Ok(warnings)
+    }
+
+    fn check_buffers<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = Warning> + 'a {
+        manifest.buffers.iter().filter_map(|buffer| {
+            let cap = match buffer.option.as_str() {
+                "sndbuf" => self.sndbuf,
+                "rcvbuf" => self.rcvbuf,
+                _ => None,
+            };
+            let (sysctl, cap) = cap?;
+            (buffer.bytes > cap).then(|| Warning::Buffer {
+                option: buffer.option.clone(),
+                bytes: buffer.bytes,
+                line: buffer.line,
+                sysctl,
+                cap,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tcpc_stdlib::kernel::v;
+    use tcpc_stdlib::manifest::{BufferUse, CongestionUse, Requirement};
+
+    use super::*;
+
+    fn host() -> Host {
+        Host {
+            kernel: v(5, 15),
+            congestion: Some(vec!["reno".into(), "cubic".into()]),
+            sndbuf: Some(("net.core.wmem_max", 212_992)),
+            rcvbuf: None,
+            ipv6: true,
+        }
+    }
+
+    fn wants(name: &str, has_fallback: bool) -> Manifest {
+        let congestion = vec![CongestionUse { name: name.into(), has_fallback, line: 3 }];
+        Manifest { congestion, ..Manifest::default() }
+    }
+
+    #[test]
+    fn an_old_kernel_is_told_what_needs_the_new_one() {
+        let need = |construct: &str, kernel: &str| Requirement {
+            construct: construct.into(),
+            kernel: kernel.into(),
+            line: 7,
+        };
+        let manifest = Manifest {
+            kernel: "6.15".into(),
+            kernel_because: vec![need("rto_max", "6.15"), need("user_timeout", "5.9")],
+            ..Manifest::default()
+        };
+        let error = host().check(&manifest).unwrap_err();
+        assert_eq!(error.to_string(), "the policy needs Linux 6.15, and this host runs 5.15");
+        assert_eq!(error.help().unwrap(), "`rto_max` on line 7 needs Linux 6.15");
+    }
+
+    #[test]
+    fn a_missing_congestion_control_is_an_error_unless_another_one_follows() {
+        assert!(host().check(&wants("cubic", false)).unwrap().is_empty());
+        let error = host().check(&wants("dctcp", false)).unwrap_err();
+        assert_eq!(
+            error.help().unwrap(),
+            "load its module (`modprobe tcp_dctcp`) or name a fall-back; registered here: `reno`, `cubic`"
+        );
+        let warnings = host().check(&wants("dctcp", true)).unwrap();
+        assert_eq!(warnings, [Warning::Congestion { name: "dctcp".into(), line: 3 }]);
+    }
+
+    #[test]
+    fn a_buffer_above_the_cap_is_warned_of_with_the_numbers() {
+        let buffer = |option: &str, bytes| BufferUse { option: option.into(), bytes, line: 2 };
+        let manifest = Manifest {
+            buffers: vec![buffer("sndbuf", 212_993), buffer("sndbuf", 212_992), buffer("rcvbuf", 1 << 30)],
+            ..Manifest::default()
+        };
+        let warnings = host().check(&manifest).unwrap();
+        assert_eq!(warnings.len(), 1);
+        assert_eq!(
+            warnings[0].to_string(),
+            "`sndbuf` = 212993 bytes (line 2) is cut to 212992 bytes by `net.core.wmem_max` of this host"
+        );
+        assert_eq!(warnings[0].help().unwrap(), "raise it: `sysctl -w net.core.wmem_max=212993`");
+    }
+
+    #[test]
+    fn a_kernel_without_ipv6_is_warned_of() {
+        let host = Host { ipv6: false, ..host() };
+        assert_eq!(host.check(&Manifest::default()).unwrap(), [Warning::NoIpv6]);
+    }
+}
