@@ -5,7 +5,19 @@
 //!             sockops .text-less program, .maps, .rodata, .bss, license, .BTF, .BTF.ext, .tcpc
 //! ```
 
+mod btf;
+mod btf_ext;
+mod elf;
+mod error;
+mod read;
+#[cfg(test)]
+mod tests;
+
 use tcpc_stdlib::manifest::Manifest;
+
+pub use elf::{WriteError, write};
+pub use error::ObjectError;
+pub use read::read;
 
 use crate::bpf::Insn;
 
