@@ -104,6 +104,7 @@ fn detach_one(found: &Found) -> Result<Detached, LoaderError> {
     let doing = || LoaderError::system(format!("detach `{}` from `{}`", entry.name, cgroup.display()));
     let link = sys::open_pin(&entry.directory.join("link")).map_err(doing())?;
     let before = sys::link_state(link.as_fd()).map_err(doing())?;
+    let was_alive = entry.is_alive();
     if before.cgroup_id != 0 {
         match sys::detach_link(link.as_fd()) {
             // The cgroup went away in between.
@@ -116,7 +117,7 @@ fn detach_one(found: &Found) -> Result<Detached, LoaderError> {
         name: entry.name.clone(),
         cgroup: cgroup.clone(),
         program_id: before.program_id,
-        was_alive: before.cgroup_id != 0,
+        was_alive,
     })
 }
 

@@ -70,6 +70,7 @@ pub fn list() -> Result<Vec<Listed>, LoaderError> {
 /// `None` if the policy has gone since it was found.
 fn describe(entry: Entry) -> Option<Listed> {
     let link = entry.link()?;
+    let alive = entry.is_alive();
     let record = entry.record().ok();
     Some(Listed {
         cgroup: record.as_ref().map(|record| PathBuf::from(&record.cgroup)),
@@ -79,7 +80,7 @@ fn describe(entry: Entry) -> Option<Listed> {
         attached_at: record
             .as_ref()
             .map(|record| SystemTime::UNIX_EPOCH + Duration::from_secs(record.attached_at)),
-        alive: link.cgroup_id != 0,
+        alive,
         pins: entry.directory,
         name: entry.name,
         others: Vec::new(),

@@ -13,6 +13,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::LoaderError;
@@ -126,9 +127,13 @@ impl Entry {
         sys::link_state(link.as_fd()).ok()
     }
 
-    /// Whether the program is attached: it is not when the cgroup is gone.
+    /// Whether the program still runs: not once it was detached or its cgroup was removed.
     pub(crate) fn is_alive(&self) -> bool {
-        self.link().is_some_and(|link| link.cgroup_id != 0)
+        // The kernel lets go of a removed cgroup some time later, so the directory is looked at too.
+        let removed = |record: Record| {
+            fs::metadata(record.cgroup).map_or(true, |facts| facts.ino() != self.cgroup_id)
+        };
+        self.link().is_some_and(|link| link.cgroup_id != 0) && !self.record().is_ok_and(removed)
     }
 
     /// The policy's record.
