@@ -13,5 +13,8 @@
 pub mod ast;
 pub mod diag;
 pub mod hir;
+pub mod parse;
 pub mod show;
 pub mod source;
+pub mod suggest;
+pub mod token;

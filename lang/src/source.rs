@@ -1,5 +1,7 @@
 //! Source text, byte spans in it, and the way from an offset to a line and a column.
 
+use crate::diag::{Code, Diagnostic};
+
 /// A half-open range of byte offsets into the source.
 ///
 /// When several files make up a policy they are laid one after another in one space of offsets,
@@ -41,6 +43,47 @@ impl SourceFile {
         SourceFile { name: name.into(), text, line_starts }
     }
 
+    /// Takes the bytes of a file.
+    ///
+    /// # Errors
+    /// A diagnostic if they are not a text: not UTF-8, or not addressable by a [`Span`].
+    #[expect(clippy::result_large_err, reason = "at most once per file")]
+    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<SourceFile, Diagnostic> {
+        let name = name.into();
+        if bytes.len() > u32::MAX as usize {
+            let message = format!("`{name}` is larger than 4 GiB");
+            return Err(Diagnostic::without_place(Code::NotText, message).help("split the policy"));
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(SourceFile::new(name, text)),
+            Err(error) => {
+                let valid = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or(b""));
+                let object = bytes.starts_with(b"\x7fELF");
+                let mut diagnostic = SourceFile::new(name, valid).not_text(error.valid_up_to());
+                if !object {
+                    diagnostic = diagnostic.help("save the file as UTF-8");
+                }
+                // There is no text to show an excerpt of.
+                diagnostic.primary = None;
+                Err(diagnostic)
+            }
+        }
+    }
+
+    /// Says that this is not a text: a byte that no text has stands at `offset`.
+    pub fn not_text(&self, offset: usize) -> Diagnostic {
+        let name = &self.name;
+        if self.text.starts_with("\x7fELF") {
+            let message = format!("`{name}` is a compiled object, not the text of a policy");
+            return Diagnostic::without_place(Code::NotText, message)
+                .help("give the `.tcp` file that it was built from");
+        }
+        let (line, column) = self.line_column(offset as u32);
+        let message = format!("`{name}` is not a text");
+        Diagnostic::without_place(Code::NotText, message)
+            .note(format!("the first byte that is not part of a text is at line {line}, column {column}"))
+    }
+
     /// The name as diagnostics show it.
     pub fn name(&self) -> &str {
         &self.name
@@ -66,7 +109,7 @@ impl SourceFile {
 
     /// The line of an offset, from 1.
     pub fn line(&self, offset: u32) -> u32 {
-        self.line_column(offset).0
+        self.line_starts.partition_point(|&start| start <= offset).max(1) as u32
     }
 
     /// The text of a line (from 1), without its line break; empty past the end.

@@ -48,5 +48,21 @@ macro_rules! codes {
 }
 
 codes! {
-    E0101 UnexpectedToken  Error   "a token that the grammar does not allow here";
+    // 01: syntax.
+    E0101 UnexpectedToken   Error "a token that the grammar does not allow here";
+    E0102 UnexpectedEnd     Error "an item that breaks off";
+    E0103 UnclosedBrace     Error "a brace that is never closed";
+    E0104 StrayCharacter    Error "a character that means nothing in a policy";
+    E0105 NotText           Error "a file that is not a text";
+    E0106 EmptyPolicy       Error "a file without any item";
+    E0107 TooDeep           Error "a construct that nests too deep";
+    E0108 UnfinishedText    Error "a text without its closing quote";
+    E0110 MalformedNumber   Error "a number that is not written as numbers are";
+    E0111 UnknownUnit       Error "a number with a unit that does not exist";
+    E0112 NumberTooLarge    Error "a number that does not fit";
+    E0114 MalformedAddress  Error "an address or a prefix that is not written as they are";
+    E0120 ForeignSyntax     Error "a spelling of another language";
+    E0121 ChainedComparison Error "a comparison of a comparison";
+    E0122 AssignInCondition Error "`=` where values are compared";
+    E0130 NotInThisVersion  Error "a construct that this version does not have";
 }

@@ -1,0 +1,125 @@
+//! Tokens to the tree.
+//!
+//! ```text
+//! tokens ── items ──▶ one run of tokens per item ── grammar ──▶ ast
+//!              └ unclosed braces, misspelt items     └ statements, expressions
+//! ```
+//!
+//! The file is cut into items before the grammar sees it, so a mistake in one never hides the next;
+//! inside an item the grammar goes on at the next statement or step. Of several complaints about
+//! one line only the first is kept: the others mostly follow from it.
+
+pub(crate) mod build;
+mod error;
+mod expected;
+mod items;
+mod nesting;
+
+use crate::ast::{Item, Policy};
+use crate::diag::{Code, Diagnostic};
+use crate::source::{SourceFile, Span};
+use crate::token::{Spanned, lex};
+use build::Context;
+use error::Surroundings;
+use items::{Chunk, Kind};
+
+#[allow(clippy::all, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#[allow(unused, reason = "generated code")]
+mod grammar {
+    lalrpop_util::lalrpop_mod!(generated, "/grammar.rs");
+    pub use generated::ItemParser;
+}
+
+/// So many diagnostics are enough for one run.
+pub const MOST_DIAGNOSTICS: usize = 50;
+
+/// Reads a policy. What cannot be read is reported and stands in the tree as an error node, so all
+/// texts give a tree.
+pub fn parse(source: &SourceFile) -> (Policy, Vec<Diagnostic>) {
+    if let Some(at) = source.text().find('\0') {
+        return (Policy::default(), vec![source.not_text(at)]);
+    }
+    let (tokens, mut diagnostics) = lex(source.text());
+    let mut items = Vec::new();
+    let chunks = items::split(source.text(), tokens, &mut diagnostics);
+    for chunk in chunks {
+        if diagnostics.len() > MOST_DIAGNOSTICS {
+            break;
+        }
+        items.push(parse_chunk(source, chunk, &mut diagnostics));
+    }
+    if items.is_empty() && diagnostics.is_empty() {
+        diagnostics.push(empty(source));
+    }
+    diagnostics.sort_by_key(|diagnostic| diagnostic.primary.as_ref().map(|label| label.span.start));
+    if diagnostics.len() > MOST_DIAGNOSTICS {
+        diagnostics.truncate(MOST_DIAGNOSTICS);
+        if let Some(last) = diagnostics.pop() {
+            diagnostics.push(last.note("there are more errors; they show once these are mended"));
+        }
+    }
+    (Policy { items }, diagnostics)
+}
+
+/// Reads one item.
+fn parse_chunk(source: &SourceFile, chunk: Chunk, diagnostics: &mut Vec<Diagnostic>) -> Item {
+    match chunk.kind {
+        Kind::Later(keyword) => Item::Unsupported(keyword),
+        Kind::Junk => Item::Error(chunk.span()),
+        Kind::Item => {
+            if let Some(too_deep) = nesting::check(&chunk.tokens) {
+                diagnostics.push(too_deep);
+                return Item::Error(chunk.span());
+            }
+            grammar_item(source, &chunk.tokens, chunk.span(), diagnostics)
+        }
+    }
+}
+
+fn grammar_item(
+    source: &SourceFile,
+    tokens: &[Spanned],
+    span: Span,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Item {
+    let mut cx = Context::default();
+    let triples = tokens.iter().map(|&(token, span)| Ok((span.start, token, span.end)));
+    let result = grammar::ItemParser::new().parse(&mut cx, triples);
+    let (item, fatal) = match result {
+        Ok(item) => (item, None),
+        Err(error) => (Item::Error(span), Some(error)),
+    };
+    let around = Surroundings { text: source.text(), tokens };
+    let mut found: Vec<Diagnostic> = cx
+        .recoveries
+        .into_iter()
+        .map(|recovery| recovery.error)
+        .chain(fatal)
+        .map(|error| error::describe(error, &around))
+        .collect();
+    found.sort_by_key(|diagnostic| diagnostic.primary.as_ref().map(|label| label.span.start));
+    for diagnostic in found {
+        if !follows_from_another(source, span, &diagnostic, diagnostics) {
+            diagnostics.push(diagnostic);
+        }
+    }
+    diagnostics.append(&mut cx.diagnostics);
+    item
+}
+
+/// Whether an earlier complaint about this item stands on the same line.
+fn follows_from_another(source: &SourceFile, item: Span, new: &Diagnostic, known: &[Diagnostic]) -> bool {
+    let Some(new) = &new.primary else { return false };
+    let line = source.line(new.span.start);
+    known.iter().filter_map(|known| known.primary.as_ref()).any(|known| {
+        let within = item.start <= known.span.start && known.span.start <= new.span.start;
+        within && source.line(known.span.start) == line
+    })
+}
+
+fn empty(source: &SourceFile) -> Diagnostic {
+    let message = format!("`{}` holds no policy", source.name());
+    let what = if source.text().trim().is_empty() { "the file is empty" } else { "there are only comments" };
+    Diagnostic::new(Code::EmptyPolicy, message, Span::default(), what)
+        .help("a policy has at least one rule, such as `on timeout_init -> 10ms`")
+}

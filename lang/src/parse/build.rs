@@ -1,0 +1,185 @@
+//! What the grammar's actions call: nodes with their places, and complaints about what the grammar
+//! takes but this version of the language does not have.
+
+use lalrpop_util::ErrorRecovery;
+
+use crate::ast::{BinaryOp, Expr, ExprKind, Given, Name, Reply, Step, Stmt};
+use crate::diag::{Code, Diagnostic};
+use crate::source::Span;
+use crate::token::{Token, fraction_without_unit};
+
+/// What the parser finds wrong in an item.
+#[derive(Default)]
+pub struct Context<'s> {
+    /// Mistakes after which reading went on.
+    pub recoveries: Vec<ErrorRecovery<u32, Token<'s>, ()>>,
+    /// Complaints of the actions.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl<'s> Context<'s> {
+    /// Keeps a mistake that the grammar got over.
+    pub fn recovered(&mut self, error: ErrorRecovery<u32, Token<'s>, ()>) {
+        self.recoveries.push(error);
+    }
+}
+
+/// A construct of the language that this version does not have.
+pub fn not_yet(what: &str, span: Span) -> Diagnostic {
+    let (construct, help) = match what {
+        "param" => ("parameters are", Some("write a `const`, and build again to change it")),
+        "flow" => ("state per connection (`flow`) is", None),
+        "mutable" => ("mutable sets are", Some("write an immutable one: `set NAME = { … }`")),
+        "set from" => ("sets from a file are", Some("write the elements in braces: `set NAME = { … }`")),
+        "event" => ("event declarations are", None),
+        "emit" => ("`emit` is", Some("`count` counts how often a place is reached")),
+        "observe" => ("`observe` is", Some("`count` counts how often a place is reached")),
+        "option" | "send" | "receive" => ("TCP header options are", None),
+        "use" | "include" | "::" => ("modules are", Some("copy what is needed into this file")),
+        "experiment" => {
+            ("experiments are", Some("`when hash(remote_ip) % 2 == 0` splits the peers in halves"))
+        }
+        "sample" => ("`sample` on a rule is", Some("`when sample(1%)` draws each time the event is raised")),
+        "+=" => ("changing a value in place is", Some("assign the new value with `=`")),
+        _ => ("tables are", None),
+    };
+    let message = format!("{construct} not in this version yet");
+    let diagnostic = Diagnostic::new(Code::NotInThisVersion, message, span, "not yet");
+    match help {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
+/// From `l` up to `r`.
+pub fn span(l: u32, r: u32) -> Span {
+    Span { start: l, end: r }
+}
+
+/// A name.
+pub fn name(text: &str, l: u32, r: u32) -> Name {
+    Name { text: text.to_string(), span: span(l, r) }
+}
+
+/// Something that could not be read.
+pub fn error_expr(l: u32, r: u32) -> Expr {
+    Expr { kind: ExprKind::Error, span: span(l, r) }
+}
+
+/// `left op right`.
+pub fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
+    let span = left.span.to(right.span);
+    Expr { kind: ExprKind::Binary(op, Box::new(left), Box::new(right)), span }
+}
+
+/// A name as a value. `default` is not reserved: nothing else is called so.
+pub fn name_expr(text: &str, span: Span) -> Expr {
+    let kind = match text {
+        "default" => ExprKind::Default,
+        _ => ExprKind::Name(text.to_string()),
+    };
+    Expr { kind, span }
+}
+
+/// `-> EXPR` or `-> default`.
+pub fn reply(value: Expr, l: u32, r: u32) -> Reply {
+    let value = (value.kind != ExprKind::Default).then_some(value);
+    Reply { value, span: span(l, r) }
+}
+
+/// The text between quotes with `\"` and `\\` resolved; a backslash before anything else stays.
+pub fn unescape(raw: &str) -> String {
+    let mut text = String::with_capacity(raw.len());
+    let mut chars = raw.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('\\', Some(&next @ ('"' | '\\'))) => {
+                text.push(next);
+                chars.next();
+            }
+            _ => text.push(c),
+        }
+    }
+    text
+}
+
+/// `sample PERCENT` in a rule's head.
+pub fn sample(cx: &mut Context, sample: Option<(Expr, Span)>) -> Option<Expr> {
+    let (value, span) = sample?;
+    cx.diagnostics.push(not_yet("sample", span));
+    Some(value)
+}
+
+/// A statement that this version does not have.
+pub fn later_stmt(cx: &mut Context, keyword: &str, l: u32, r: u32) -> Stmt {
+    cx.diagnostics.push(not_yet(keyword, span(l, r)));
+    Stmt::Unsupported(name(keyword, l, r))
+}
+
+/// An expression that this version does not have.
+pub fn later_expr(cx: &mut Context, keyword: &str, span: Span) -> Expr {
+    cx.diagnostics.push(not_yet(keyword, span));
+    Expr { kind: ExprKind::Error, span }
+}
+
+/// `fire EVENT [{ ARGS }]`; its expectation is found by [`join_expectations`].
+pub fn fire(event: Name, args: Option<Vec<(Name, Expr)>>, l: u32, r: u32) -> Step {
+    Step::Fire { event, args: args.unwrap_or_default(), expect: None, span: span(l, r) }
+}
+
+/// Gives the `expect` that follows a `fire` to it: on paper they are one step.
+pub fn join_expectations(steps: Vec<Step>) -> Vec<Step> {
+    let mut joined: Vec<Step> = Vec::with_capacity(steps.len());
+    for step in steps {
+        match (joined.last_mut(), step) {
+            (Some(Step::Fire { expect: expect @ None, span, .. }), Step::Expect(value)) => {
+                *span = span.to(value.span);
+                *expect = Some(value);
+            }
+            (_, step) => joined.push(step),
+        }
+    }
+    joined
+}
+
+/// `NAME = EXPR [port EXPR]`.
+pub fn given_value(
+    cx: &mut Context,
+    name: Name,
+    value: Expr,
+    port: Option<(Name, Expr)>,
+    l: u32,
+    r: u32,
+) -> Given {
+    let port = port.map(|(word, port)| {
+        if word.text != "port" {
+            let message = format!("unexpected name `{}`", word.text);
+            let diagnostic = Diagnostic::new(
+                Code::UnexpectedToken,
+                message,
+                word.span,
+                "expected `,`, `port` or the next step",
+            );
+            cx.diagnostics.push(diagnostic);
+        }
+        port
+    });
+    Given::Value { name, value, port, span: span(l, r) }
+}
+
+/// `kernel = 5.10`.
+pub fn given_version(
+    cx: &mut Context,
+    name: Name,
+    (version, place): ((u16, u16), Span),
+    l: u32,
+    r: u32,
+) -> Given {
+    if name.text != "kernel" {
+        let written = format!("{}.{}", version.0, version.1);
+        cx.diagnostics.push(*fraction_without_unit(&written, place));
+        let value = Expr { kind: ExprKind::Error, span: place };
+        return Given::Value { name, value, port: None, span: span(l, r) };
+    }
+    Given::Kernel { version, span: span(l, r) }
+}

@@ -1,0 +1,336 @@
+//! Cuts the tokens of a file into items.
+//!
+//! An item begins with one of its words (`on`, `const`, …), or a label and `on`. Braces keep an item
+//! together; but when a word that can only begin an item starts a line that is indented no further
+//! than the item before, a brace was forgotten, and the cut is made all the same.
+
+use crate::ast::Name;
+use crate::diag::{Code, Diagnostic};
+use crate::parse::build::not_yet;
+use crate::source::Span;
+use crate::suggest::closest;
+use crate::token::{Spanned, Token};
+
+/// The tokens of one item.
+pub struct Chunk<'s> {
+    /// What it is.
+    pub kind: Kind,
+    /// Never empty.
+    pub tokens: Vec<Spanned<'s>>,
+}
+
+/// What a run of tokens is.
+pub enum Kind {
+    /// To be parsed.
+    Item,
+    /// An item that this version does not have; it was reported.
+    Later(Name),
+    /// No item; it was reported.
+    Junk,
+}
+
+impl Chunk<'_> {
+    /// From the first token to the last.
+    pub fn span(&self) -> Span {
+        match (self.tokens.first(), self.tokens.last()) {
+            (Some(first), Some(last)) => first.1.to(last.1),
+            _ => Span::default(),
+        }
+    }
+}
+
+/// First words of items that this version does not have.
+const LATER: &[&str] = &[
+    "param",
+    "flow",
+    "table",
+    "mutable",
+    "event",
+    "option",
+    "send",
+    "receive",
+    "use",
+    "include",
+    "experiment",
+];
+
+/// Cuts a file into items, and reports what is not an item and which braces stay open.
+pub fn split<'s>(
+    text: &'s str,
+    tokens: Vec<Spanned<'s>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Chunk<'s>> {
+    let file = File { text, indents: indents(text, &tokens), tokens, end: text.trim_end().len() as u32 };
+    let mut chunks = Vec::new();
+    let mut at = 0;
+    while at < file.tokens.len() {
+        if file.token(at) == Some(Token::Semicolon) {
+            at += 1;
+            continue;
+        }
+        let (chunk, next) = file.chunk(at, diagnostics);
+        chunks.push(chunk);
+        at = next.max(at + 1);
+    }
+    chunks
+}
+
+struct File<'s> {
+    text: &'s str,
+    tokens: Vec<Spanned<'s>>,
+    /// For each token that is the first of its line: how far it is indented.
+    indents: Vec<Option<u32>>,
+    /// Where the text ends, blanks aside.
+    end: u32,
+}
+
+fn indents(text: &str, tokens: &[Spanned]) -> Vec<Option<u32>> {
+    let mut end = 0;
+    let indents = tokens.iter().map(|(_, span)| {
+        let between = text.get(end..span.start as usize).unwrap_or("");
+        let first = end == 0 || between.contains('\n');
+        end = span.end as usize;
+        first.then(|| between.len() as u32 - between.rfind('\n').map_or(0, |at| at as u32 + 1))
+    });
+    indents.collect()
+}
+
+impl<'s> File<'s> {
+    fn token(&self, at: usize) -> Option<Token<'s>> {
+        self.tokens.get(at).map(|&(token, _)| token)
+    }
+
+    fn slice(&self, at: usize) -> &'s str {
+        let span = self.tokens[at].1;
+        self.text.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+
+    fn name(&self, at: usize) -> Option<&'s str> {
+        match self.token(at) {
+            Some(Token::Name(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// A word that can begin an item and nothing else.
+    fn begins_surely(&self, at: usize) -> bool {
+        match self.token(at) {
+            Some(Token::On) => {
+                !(self.token(at.wrapping_sub(1)) == Some(Token::Colon)
+                    && self.name(at.wrapping_sub(2)).is_some())
+            }
+            Some(Token::Const | Token::Set | Token::Test) => true,
+            Some(Token::Name(_)) => {
+                self.token(at + 1) == Some(Token::Colon) && self.token(at + 2) == Some(Token::On)
+            }
+            _ => false,
+        }
+    }
+
+    fn begins_later(&self, at: usize) -> Option<&'s str> {
+        let word = self.name(at).filter(|word| LATER.contains(word))?;
+        (self.indents[at].is_some() && !matches!(self.token(at + 1), Some(Token::Colon | Token::Assign)))
+            .then_some(word)
+    }
+
+    /// A new item where no block is open.
+    fn begins(&self, at: usize) -> bool {
+        let after_operand = |before: Token| {
+            use Token::*;
+            !matches!(before, On | Comma | When | Let | Assign | Arrow | And | Or | Not | In | By | Colon)
+        };
+        self.begins_surely(at)
+            || self.token(at) == Some(Token::Let)
+            || self.begins_later(at).is_some()
+            // A name at the start of a line goes on with nothing: a misspelt item.
+            || (self.name(at).is_some()
+                && self.indents[at] == Some(0)
+                && self.token(at.wrapping_sub(1)).is_some_and(after_operand))
+    }
+
+    /// The item that starts at `at`, and where the next one starts.
+    fn chunk(&self, at: usize, diagnostics: &mut Vec<Diagnostic>) -> (Chunk<'s>, usize) {
+        let span = self.tokens[at].1;
+        if let Some(word) = self.begins_later(at) {
+            diagnostics.push(not_yet(word, span));
+            return self.later(at, word, span);
+        }
+        if self.token(at) == Some(Token::Set) && self.name(at + 2) == Some("from") {
+            diagnostics.push(not_yet("set from", span.to(self.tokens[at + 2].1)));
+            return self.later(at, "set from", span);
+        }
+        if self.begins_surely(at) || self.token(at) == Some(Token::Let) {
+            return self.item(at, diagnostics);
+        }
+        let (diagnostic, meant) = self.junk(at);
+        diagnostics.push(diagnostic);
+        let (mut chunk, next) = self.item(at, diagnostics);
+        match meant {
+            Some((index, token)) if index < chunk.tokens.len() => chunk.tokens[index].0 = token,
+            _ => chunk.kind = Kind::Junk,
+        }
+        (chunk, next)
+    }
+
+    /// An item of a later version: it may hold any braces and, on its first line, any words.
+    fn later(&self, at: usize, word: &str, span: Span) -> (Chunk<'s>, usize) {
+        let mut depth = 0u32;
+        let mut end = at + 1;
+        let mut first_line = true;
+        while let Some(token) = self.token(end) {
+            first_line &= self.indents[end].is_none();
+            match token {
+                Token::OpenBrace => depth += 1,
+                Token::CloseBrace => depth = depth.saturating_sub(1),
+                _ if depth == 0 && !first_line && self.begins(end) => break,
+                _ => {}
+            }
+            end += 1;
+        }
+        let kind = Kind::Later(Name { text: word.to_string(), span });
+        (Chunk { kind, tokens: self.tokens[at..end].to_vec() }, end)
+    }
+
+    /// Up to the next item; open braces are reported and closed.
+    fn item(&self, at: usize, diagnostics: &mut Vec<Diagnostic>) -> (Chunk<'s>, usize) {
+        let indent = self.indents[at].unwrap_or(0);
+        let mut open: Vec<Span> = Vec::new();
+        let mut end = at;
+        while let Some(token) = self.token(end) {
+            let on_margin = self.indents[end].is_some_and(|own| own <= indent);
+            if end > at && self.ends_before(at, end, open.is_empty(), on_margin) {
+                break;
+            }
+            match token {
+                Token::OpenBrace => open.push(self.tokens[end].1),
+                Token::CloseBrace => drop(open.pop()),
+                _ => {}
+            }
+            end += 1;
+        }
+        let mut tokens = self.tokens[at..end].to_vec();
+        if let Some(&brace) = open.last() {
+            // A text without its end has swallowed the rest of its line, braces included.
+            let swallowed = diagnostics.iter().any(|known| {
+                let place = known.primary.as_ref().map_or(0, |label| label.span.start);
+                known.code == Code::UnfinishedText && place > brace.start
+            });
+            if !swallowed {
+                diagnostics.push(self.unclosed(brace, end));
+            }
+            let place = tokens.last().map_or(0, |last| last.1.end);
+            tokens.extend(open.iter().map(|_| (Token::CloseBrace, Span { start: place, end: place })));
+        }
+        (Chunk { kind: Kind::Item, tokens }, end)
+    }
+
+    fn ends_before(&self, start: usize, at: usize, closed: bool, on_margin: bool) -> bool {
+        // `NAME: on` is one start, not two.
+        let label = at == start + 2 && self.token(at) == Some(Token::On);
+        !label && if closed { self.begins(at) } else { on_margin && self.begins_surely(at) }
+    }
+
+    fn unclosed(&self, brace: Span, end: usize) -> Diagnostic {
+        let diagnostic =
+            Diagnostic::new(Code::UnclosedBrace, "this `{` is never closed", brace, "opened here");
+        let diagnostic = match self.tokens.get(end) {
+            Some((_, next)) => diagnostic.label(*next, "the next item starts here"),
+            None => {
+                let end = Span { start: self.end.saturating_sub(1), end: self.end };
+                diagnostic.label(end, "the file ends here")
+            }
+        };
+        diagnostic.help("close the block with `}`")
+    }
+
+    /// What is wrong with a token that begins no item, and a token that was probably meant: its
+    /// index from here.
+    fn junk(&self, at: usize) -> (Diagnostic, Option<(usize, Token<'s>)>) {
+        const WORDS: &str = "a policy is made of `on`, `let`, `const`, `set` and `test`";
+        let (token, span) = self.tokens[at];
+        let unexpected =
+            |what: String, label: &str| Diagnostic::new(Code::UnexpectedToken, what, span, label);
+        match token {
+            Token::Name(word) => {
+                // `fast: onn …`: the label is fine.
+                let labelled = self.token(at + 1) == Some(Token::Colon) && self.name(at + 2).is_some();
+                let index = if labelled { 2 } else { 0 };
+                if let Some(found) = self.misspelt(at + index) {
+                    return (found.0, Some((index, found.1)));
+                }
+                let diagnostic = unexpected(format!("unexpected name `{word}`"), "no item starts like this");
+                let starts_rule = tcpc_stdlib::event::event(word).is_some()
+                    || tcpc_stdlib::event::EVENT_GROUPS.iter().any(|group| group.name == word);
+                if starts_rule {
+                    let insert = Span { start: span.start, end: span.start };
+                    return (
+                        diagnostic
+                            .help(format!("a rule starts with `on`: `on {word}`"))
+                            .suggest(insert, "on "),
+                        None,
+                    );
+                }
+                let diagnostic = match self.token(at + 1) {
+                    Some(Token::Assign) => diagnostic.help(format!(
+                        "options are assigned in the braces of a rule, `on EVENT {{ {word} = … }}`; a constant is `const {word} = …`"
+                    )),
+                    _ => diagnostic.help(WORDS),
+                };
+                (diagnostic, None)
+            }
+            Token::CloseBrace => {
+                (unexpected("unexpected `}`".into(), "no block is open here").help("remove it"), None)
+            }
+            Token::If | Token::Stop | Token::Count | Token::Arrow | Token::When | Token::OpenBrace => {
+                let text = self.slice(at);
+                let diagnostic = unexpected(format!("unexpected `{text}`"), "no rule is open here");
+                (
+                    diagnostic.help(format!("`{text}` belongs to a rule: `on EVENT when CONDITION {{ … }}`")),
+                    None,
+                )
+            }
+            Token::Given | Token::Fire | Token::Expect | Token::Advance | Token::Connection => {
+                let text = self.slice(at);
+                let diagnostic = unexpected(format!("unexpected `{text}`"), "no test is open here");
+                (diagnostic.help(format!("`{text}` is a step of a test: `test \"NAME\" {{ … }}`")), None)
+            }
+            Token::Bad => {
+                (unexpected("unexpected literal".into(), "no item starts like this").help(WORDS), None)
+            }
+            _ => {
+                let what = token.describe(self.slice(at));
+                (unexpected(format!("unexpected {what}"), "no item starts like this").help(WORDS), None)
+            }
+        }
+    }
+
+    /// `onn` for `on`.
+    fn misspelt(&self, at: usize) -> Option<(Diagnostic, Token<'static>)> {
+        const STARTS: &[(&str, Token)] = &[
+            ("on", Token::On),
+            ("let", Token::Let),
+            ("const", Token::Const),
+            ("set", Token::Set),
+            ("test", Token::Test),
+        ];
+        let ((Some(word), Some((_, span))), true) =
+            ((self.name(at), self.tokens.get(at)), self.token(at + 1).is_some())
+        else {
+            return None;
+        };
+        // `X = 3`, `f(x)`: a name, not a misspelt word.
+        if matches!(self.token(at + 1), Some(Token::Assign | Token::OpenParen | Token::Arrow)) {
+            return None;
+        }
+        let best = closest(word, STARTS.iter().map(|start| start.0))?;
+        let token = STARTS.iter().find(|start| start.0 == best)?.1;
+        let diagnostic = Diagnostic::new(
+            Code::UnexpectedToken,
+            format!("unexpected name `{word}`"),
+            *span,
+            format!("did you mean `{best}`?"),
+        )
+        .suggest(*span, best);
+        Some((diagnostic, token))
+    }
+}
