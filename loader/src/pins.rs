@@ -130,9 +130,8 @@ impl Entry {
     /// Whether the program still runs: not once it was detached or its cgroup was removed.
     pub(crate) fn is_alive(&self) -> bool {
         // The kernel lets go of a removed cgroup some time later, so the directory is looked at too.
-        let removed = |record: Record| {
-            fs::metadata(record.cgroup).map_or(true, |facts| facts.ino() != self.cgroup_id)
-        };
+        let removed =
+            |record: Record| fs::metadata(record.cgroup).map_or(true, |facts| facts.ino() != self.cgroup_id);
         self.link().is_some_and(|link| link.cgroup_id != 0) && !self.record().is_ok_and(removed)
     }
 

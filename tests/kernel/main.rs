@@ -1,0 +1,16 @@
+//! Tests on the running kernel: policies are attached to cgroups of the tests' own, and their effects are
+//! seen on real connections in network namespaces of the tests' own.
+//!
+//! They need root, cgroup2 and BPF. Elsewhere each prints `skipped` and why; with
+//! `TCPC_REQUIRE_KERNEL=1` that is a failure.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod defaults;
+mod effects;
+mod lab;
+mod loading;
+mod peer;
+mod probes;
+mod programs;
+mod sys;
+mod wire;
