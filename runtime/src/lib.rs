@@ -1,1 +1,16 @@
-//! runtime
+//! Policies without a kernel: a mock kernel, an interpreter for the compiled bytes, a test runner.
+//!
+//! ```text
+//! object ──▶ vm (rbpf) ◀──▶ mock kernel and socket
+//!              ▲                    ▲
+//!              └──── scenario ──────┴── eval ──▶ report
+//! ```
+//!
+//! No files, no threads, no system calls, and no `unsafe`: a program sees addresses of our own making
+//! ([`guest`]), so a wild access is an error like any other.
+
+#![forbid(unsafe_code)]
+
+pub mod guest;
+pub mod mock;
+pub mod vm;

@@ -105,6 +105,18 @@ pub fn event_by_number(number: u32) -> Option<&'static Event> {
     EVENTS.iter().find(|event| event.number == number)
 }
 
+/// The TCP state that a full socket is in when the event is raised on it, by its name; `None` where
+/// that varies. The server's request socket is in `NEW_SYN_RECV`.
+pub fn full_socket_state(event: &Event) -> Option<&'static str> {
+    match event.name {
+        "timeout_init" | "rwnd_init" | "needs_ecn" | "tcp_connect" => Some("SYN_SENT"),
+        "active_established" => Some("ESTABLISHED"),
+        "passive_established" => Some("SYN_RECV"),
+        "tcp_listen" => Some("LISTEN"),
+        _ => None,
+    }
+}
+
 /// A short name for several events.
 pub struct EventGroup {
     /// What a policy writes.

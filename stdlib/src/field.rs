@@ -127,6 +127,11 @@ pub fn field_at(offset: u16) -> Option<(&'static Field, u8)> {
     })
 }
 
+/// What members read on a socket that was just made, where that is not 0: kernel name and raw number
+/// (`tcp_init_sock` in `net/ipv4/tcp.c`).
+pub const INITIAL: &[(&str, u64)] =
+    &[("snd_cwnd", 10), ("snd_ssthresh", 0x7fff_ffff), ("rtt_min", 0xffff_ffff), ("mss_cache", 536)];
+
 /// Every member, in the order of the kernel's struct.
 #[rustfmt::skip]
 pub const FIELDS: &[Field] = &[

@@ -20,6 +20,8 @@ impl KernelVersion {
     /// The oldest series that compiled objects aim at: global data (5.2), `bpf_link` (5.7) and
     /// non-GPL time (5.8) are there, and it is the oldest one that is still tried.
     pub const FLOOR: KernelVersion = v(5, 10);
+    /// The newest series that the facts were read from.
+    pub const NEWEST: KernelVersion = v(7, 3);
 
     /// Reads `5.10`, `6.18.44` or `6.1.0-13-amd64`; only the first two numbers count.
     pub fn parse(text: &str) -> Option<KernelVersion> {
@@ -58,6 +60,30 @@ pub const NAME_MAX: usize = 15;
 pub const CGROUP_PROGRAMS_MAX: usize = 64;
 /// `net.core.wmem_max` and `rmem_max` of a kernel that nobody configured (4 MiB from 6.18 on).
 pub const BUFFER_MAX_DEFAULT: u64 = 4 << 20;
+/// `SOCK_MIN_SNDBUF`: the least that a send buffer is set to, after doubling.
+pub const SNDBUF_MIN: u64 = 4608;
+/// `SOCK_MIN_RCVBUF`: the least that a receive buffer is set to, after doubling; half of it is the
+/// least window clamp.
+pub const RCVBUF_MIN: u64 = 2304;
+/// `TCP_TIMEOUT_MIN`: the least number of jiffies that `TCP_BPF_DELACK_MAX` and `TCP_BPF_RTO_MIN` take.
+pub const TIMEOUT_MIN_JIFFIES: u64 = 2;
+/// The bits of a service class that belong to ECN (`INET_ECN_MASK`): `IP_TOS` and `IPV6_TCLASS` leave them from
+/// [`TOS_KEEPS_ECN_SINCE`] on.
+pub const ECN_MASK: u64 = 3;
+/// First kernel whose `IP_TOS` and `IPV6_TCLASS` keep the ECN bits and whose `IP_TOS` sets the priority.
+pub const TOS_KEEPS_ECN_SINCE: KernelVersion = v(6, 1);
+/// First kernel whose `IP_TOS` is taken by an IPv6 socket with an IPv4 peer.
+pub const TOS_ON_DUAL_STACK_SINCE: KernelVersion = v(7, 1);
+/// First kernel whose `TCP_SAVE_SYN` takes 2: the link header too.
+pub const SAVE_SYN_LINK_SINCE: KernelVersion = v(6, 1);
+/// Packet priority for a type of service: `ip_tos2prio` of `net/ipv4/route.c`, indexed by its bits 1 to 4.
+pub const TOS_PRIORITY: [u64; 16] = [0, 1, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
+/// 127.0.0.6, what the IPv4 words of the context read on a socket with an IPv6 peer (`LOOPBACK4_IPV6`).
+pub const LOOPBACK4_IPV6: u32 = 0x7f00_0006;
+/// `BPF_NOEXIST`: a map update makes a new entry only.
+pub const BPF_NOEXIST: u64 = 1;
+/// `BPF_EXIST`: a map update changes an entry only.
+pub const BPF_EXIST: u64 = 2;
 /// The ceiling that the kernel puts on a `timeout_init` reply, in seconds (5.18 on).
 pub const TIMEOUT_INIT_MAX_SECONDS: u64 = 120;
 /// Ticks per second that Linux can be configured with.

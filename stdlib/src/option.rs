@@ -197,6 +197,26 @@ const BIND_LATE: Limit = Limit {
     instead: &["tcp_connect"],
 };
 
+/// What options of a new socket read with no configuration changed, in the raw unit, where that is not 0.
+/// Buffers grow with the connection; these are `tcp_wmem[1]` and `tcp_rmem[1]`.
+pub const INITIAL: &[(&str, i64)] = &[
+    ("sndbuf", 16_384),
+    ("rcvbuf", 131_072),
+    ("rcvlowat", 1),
+    ("max_pacing_rate", 0xffff_ffff),
+    ("txrehash", 1),
+    ("keepidle", 7_200),
+    ("keepintvl", 75),
+    ("keepcnt", 9),
+    ("syncnt", 6),
+    ("rto_max", 120_000),
+    ("delack_max", 200_000),
+    ("rto_min", 200_000),
+    ("autoflowlabel", 1),
+];
+/// The congestion control of a kernel that nobody configured.
+pub const INITIAL_CONGESTION: &str = "cubic";
+
 /// Every option, by level.
 #[rustfmt::skip]
 pub const OPTIONS: &[SockOption] = &[

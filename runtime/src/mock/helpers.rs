@@ -1,0 +1,214 @@
+//! What each helper does to the world.
+
+use tcpc_stdlib::helper::Helper;
+use tcpc_stdlib::kernel::errno_number;
+use tcpc_stdlib::option::{OptionValue, SockOption, option_by_number};
+
+use super::{Errno, World, options};
+use crate::guest::Region;
+
+/// What a helper call gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HelperResult {
+    /// The value in r0.
+    pub value: u64,
+    /// The socket option that was set or read, with its bytes.
+    pub option: Option<(&'static SockOption, Vec<u8>)>,
+}
+
+/// Bytes of a socket option at most, whatever length the program names.
+const OPTION_BYTES_MAX: u64 = 256;
+
+impl World {
+    /// Calls a helper.
+    ///
+    /// # Errors
+    /// In words: the mock kernel has no such helper, or the program gave it memory that it does not have.
+    pub fn call(&mut self, helper: &'static Helper, args: [u64; 5]) -> Result<HelperResult, String> {
+        if helper.since > self.kernel.version {
+            let (since, version) = (helper.since, self.kernel.version);
+            return Err(format!("kernels before {since} do not have it, and this one is {version}"));
+        }
+        let [first, second, third, fourth, _] = args;
+        let value = match helper.name {
+            "bpf_map_lookup_elem" => self.lookup(first, second)?,
+            "bpf_map_update_elem" => self.update(first, second, third, fourth)?,
+            "bpf_map_delete_elem" => self.delete(first, second)?,
+            "bpf_ktime_get_ns" | "bpf_ktime_get_boot_ns" => self.kernel.now,
+            "bpf_jiffies64" => self.kernel.jiffies(),
+            "bpf_get_prandom_u32" => self.kernel.random().into(),
+            "bpf_get_smp_processor_id" => 0,
+            "bpf_get_socket_cookie" => {
+                self.check_context(first)?;
+                self.sock.cookie
+            }
+            "bpf_sock_ops_cb_flags_set" => {
+                self.check_context(first)?;
+                self.set_callback_flags(second as u32)
+            }
+            "bpf_setsockopt" => return self.setsockopt(args),
+            "bpf_getsockopt" => return self.getsockopt(args),
+            _ => return Err("the mock kernel does not have this helper".into()),
+        };
+        Ok(HelperResult { value, option: None })
+    }
+
+    fn check_context(&self, address: u64) -> Result<(), String> {
+        if address == Region::Context.address(0) {
+            return Ok(());
+        }
+        Err(format!("its first argument is {address:#x} instead of the context"))
+    }
+
+    fn lookup(&mut self, map: u64, key: u64) -> Result<u64, String> {
+        let (index, key) = self.key(map, key)?;
+        let found = self.memory.maps[index as usize].lookup(&key);
+        Ok(found.map_or(0, |offset| Region::Values(index).address(offset)))
+    }
+
+    fn update(&mut self, map: u64, key: u64, value: u64, flags: u64) -> Result<u64, String> {
+        let (index, key) = self.key(map, key)?;
+        let size = self.memory.maps[index as usize].value_size();
+        let value = self.memory.bytes(value, size).map_err(|error| error.to_string())?.to_vec();
+        Ok(returned(self.memory.maps[index as usize].update(&key, &value, flags)))
+    }
+
+    fn delete(&mut self, map: u64, key: u64) -> Result<u64, String> {
+        let (index, key) = self.key(map, key)?;
+        Ok(returned(self.memory.maps[index as usize].delete(&key)))
+    }
+
+    /// The map's index and the bytes of the key.
+    fn key(&mut self, map: u64, key: u64) -> Result<(u32, Vec<u8>), String> {
+        let (index, map) = self.memory.map(map).map_err(|error| error.to_string())?;
+        let size = map.key_size();
+        let key = self.memory.bytes(key, size).map_err(|error| error.to_string())?;
+        Ok((index, key.to_vec()))
+    }
+
+    /// Known flags replace the socket's; unknown ones are given back.
+    fn set_callback_flags(&mut self, flags: u32) -> u64 {
+        if !self.sock.is_locked() {
+            return negated("EINVAL");
+        }
+        let known = self.kernel.callback_flags();
+        self.sock.set_raw("bpf_sock_ops_cb_flags", (flags & known).into());
+        self.refresh();
+        (flags & !known).into()
+    }
+
+    fn setsockopt(&mut self, args: [u64; 5]) -> Result<HelperResult, String> {
+        let [context, level, number, at, length] = args;
+        self.check_context(context)?;
+        let length = check_length(length)?;
+        let bytes = self.memory.bytes(at, length).map_err(|error| error.to_string())?.to_vec();
+        let Some(option) = option_by_number(level as u32, number as u32) else {
+            return Ok(HelperResult { value: negated("EINVAL"), option: None });
+        };
+        let set = options::set(&self.kernel, &mut self.sock, option, &bytes);
+        self.refresh();
+        Ok(HelperResult { value: returned(set), option: Some((option, bytes)) })
+    }
+
+    /// On an error the buffer is filled with zeros.
+    fn getsockopt(&mut self, args: [u64; 5]) -> Result<HelperResult, String> {
+        let [context, level, number, at, length] = args;
+        self.check_context(context)?;
+        let length = check_length(length)?;
+        let option = option_by_number(level as u32, number as u32);
+        let (value, mut bytes) = match option {
+            Some(option) if option.value == OptionValue::Bytes => self.saved_syn(option, length as usize),
+            Some(option) => match options::get(&self.kernel, &self.sock, option, length as usize) {
+                Ok(bytes) => (0, bytes),
+                Err(errno) => (negated(errno), Vec::new()),
+            },
+            None => (negated("EINVAL"), Vec::new()),
+        };
+        bytes.resize(length as usize, 0);
+        self.memory.write(at, &bytes).map_err(|error| error.to_string())?;
+        Ok(HelperResult { value, option: option.map(|option| (option, bytes)) })
+    }
+
+    /// The SYN that the listener saved, from its IP header on or from its TCP header on. `TCP_SAVED_SYN` wants no
+    /// more bytes than there are; the others say how many they copied and work on request sockets too.
+    fn saved_syn(&self, option: &SockOption, length: usize) -> (u64, Vec<u8>) {
+        if option.get_since.is_none_or(|since| since > self.kernel.version) {
+            return (negated("EINVAL"), Vec::new());
+        }
+        let strict = option.name == "saved_syn";
+        if strict && !self.sock.is_full() {
+            return (negated("EINVAL"), Vec::new());
+        }
+        let mut syn = match self.sock.saved_syn() {
+            Some(syn) => syn,
+            None => return (negated(if strict { "EINVAL" } else { "ENOENT" }), Vec::new()),
+        };
+        match option.name {
+            "bpf_syn" => syn.drain(..syn.len() - TCP_HEADER),
+            // The link header is kept only when asked for, which no socket here does.
+            "bpf_syn_mac" => return (negated("ENOENT"), Vec::new()),
+            _ => syn.drain(..0),
+        };
+        if strict {
+            if length > syn.len() {
+                return (negated("EINVAL"), Vec::new());
+            }
+            syn.truncate(length);
+            return (0, syn);
+        }
+        if length < syn.len() {
+            syn.truncate(length);
+            return (negated("ENOSPC"), syn);
+        }
+        (syn.len() as u64, syn)
+    }
+}
+
+/// Bytes of a TCP header without options.
+const TCP_HEADER: usize = 20;
+
+impl super::MockSock {
+    /// A SYN from the peer, from its IP header on, if this end saved one.
+    fn saved_syn(&self) -> Option<Vec<u8>> {
+        let asked = matches!(self.options.get("save_syn"), Some(options::Stored::Number(mode)) if *mode != 0);
+        let tos = match self.syn_tos {
+            Some(tos) => tos,
+            None if asked => 0,
+            None => return None,
+        };
+        let mut syn = if self.is_v4() {
+            let total = (20 + TCP_HEADER) as u8;
+            let mut header = vec![0x45, tos, 0, total, 0, 0, 0x40, 0, 64, 6, 0, 0];
+            header.extend((self.remote_ip() as u32).to_be_bytes());
+            header.extend((self.local_ip() as u32).to_be_bytes());
+            header
+        } else {
+            let mut header = vec![0x60 | (tos >> 4), tos << 4, 0, 0, 0, TCP_HEADER as u8, 6, 64];
+            header.extend(self.remote_ip().to_be_bytes());
+            header.extend(self.local_ip().to_be_bytes());
+            header
+        };
+        syn.extend(self.remote_port.to_be_bytes());
+        syn.extend(self.local_port.to_be_bytes());
+        // Sequence numbers 0, five words of header, the flag SYN, no window, no checksum.
+        syn.extend([0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x02, 0, 0, 0, 0, 0, 0]);
+        Some(syn)
+    }
+}
+
+fn check_length(length: u64) -> Result<u32, String> {
+    match length {
+        0..=OPTION_BYTES_MAX => Ok(length as u32),
+        _ => Err(format!("its option has {length} bytes, more than any")),
+    }
+}
+
+/// A helper's result for the kernel's 0 or error number.
+fn returned(result: Result<(), Errno>) -> u64 {
+    result.map_or_else(negated, |()| 0)
+}
+
+/// What a helper returns for an error name: the negated number.
+fn negated(name: &str) -> u64 {
+    (-i64::from(errno_number(name).unwrap_or(0))) as u64
+}

@@ -1,0 +1,253 @@
+//! Maps without a kernel: hash, array and per-CPU array on one CPU, with addresses that stay.
+//!
+//! Values lie one after another, each in a slot of `stride` bytes; what a program may touch is
+//! a slot's first `value_size` bytes.
+
+use std::collections::BTreeMap;
+
+use tcpc_compiler::object::{MapKind, ObjectMap};
+use tcpc_stdlib::kernel::{BPF_EXIST, BPF_NOEXIST};
+
+/// The most bytes that the values of an array may take, all there from the start.
+const ARRAY_BYTES_MAX: u64 = 64 << 20;
+/// The most bytes that the values of a hash map may grow to: offsets have 31 bits.
+const HASH_BYTES_MAX: u64 = i32::MAX as u64;
+
+/// A map and its entries.
+#[derive(Clone, Debug)]
+pub struct MockMap {
+    name: String,
+    is_array: bool,
+    key_size: usize,
+    value_size: u32,
+    max_entries: u32,
+    entries: BTreeMap<Vec<u8>, u32>,
+    free: Vec<u32>,
+    values: Vec<u8>,
+}
+
+/// An error name of the kernel's that a map operation ends with.
+pub type MapError = &'static str;
+
+impl MockMap {
+    /// An empty map of this shape.
+    ///
+    /// # Errors
+    /// In words: its kind is not emulated, or its shape is impossible.
+    pub fn new(shape: &ObjectMap) -> Result<MockMap, String> {
+        let ObjectMap { name, kind, key_size, value_size, max_entries } = shape.clone();
+        let is_array = kind == MapKind::Array as u32 || kind == MapKind::PerCpuArray as u32;
+        if !is_array && kind != MapKind::Hash as u32 {
+            return Err(format!("map `{name}` is of type {kind}, which the mock kernel does not have"));
+        }
+        let stride = u64::from(value_size).next_multiple_of(8);
+        let shape_ok = key_size > 0 && value_size > 0 && max_entries > 0 && (!is_array || key_size == 4);
+        let bytes_max = if is_array { ARRAY_BYTES_MAX } else { HASH_BYTES_MAX };
+        if !shape_ok || stride * u64::from(max_entries) > bytes_max {
+            return Err(format!(
+                "map `{name}` has keys of {key_size} bytes, values of {value_size} bytes and {max_entries} entries, which the mock kernel does not take"
+            ));
+        }
+        let values = if is_array { vec![0; (stride * u64::from(max_entries)) as usize] } else { Vec::new() };
+        let (entries, free) = (BTreeMap::new(), Vec::new());
+        Ok(MockMap {
+            name,
+            is_array,
+            key_size: key_size as usize,
+            value_size,
+            max_entries,
+            entries,
+            free,
+            values,
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes of a key.
+    pub fn key_size(&self) -> u32 {
+        self.key_size as u32
+    }
+
+    /// Bytes of a value.
+    pub fn value_size(&self) -> u32 {
+        self.value_size
+    }
+
+    /// Every key with its value, in the order of the keys; an array's by index.
+    pub fn rows(&self) -> Vec<(Vec<u8>, &[u8])> {
+        let keys: Vec<(Vec<u8>, u32)> = if self.is_array {
+            (0..self.max_entries).map(|index| (index.to_le_bytes().to_vec(), index)).collect()
+        } else {
+            self.entries.iter().map(|(key, slot)| (key.clone(), *slot)).collect()
+        };
+        keys.into_iter().filter_map(|(key, slot)| Some((key, self.value(slot)?))).collect()
+    }
+
+    /// `bpf_map_lookup_elem`: the offset of the key's value among [`Self::values`].
+    pub fn lookup(&self, key: &[u8]) -> Option<u32> {
+        self.slot(key).map(|slot| slot * self.stride())
+    }
+
+    /// `bpf_map_update_elem`.
+    ///
+    /// # Errors
+    /// `EINVAL` for an unknown flag; `EEXIST` and `ENOENT` for what a flag forbids; `E2BIG` when the map is full
+    /// or the index is out of range.
+    pub fn update(&mut self, key: &[u8], value: &[u8], flags: u64) -> Result<(), MapError> {
+        if flags > BPF_EXIST {
+            return Err("EINVAL");
+        }
+        let slot = match self.slot(key) {
+            Some(_) if flags == BPF_NOEXIST => return Err("EEXIST"),
+            Some(slot) => slot,
+            None if self.is_array => return Err("E2BIG"),
+            None if flags == BPF_EXIST => return Err("ENOENT"),
+            None if self.entries.len() >= self.max_entries as usize => return Err("E2BIG"),
+            None => self.insert(key),
+        };
+        let at = (slot * self.stride()) as usize;
+        if let Some(place) = self.values.get_mut(at..at + value.len()) {
+            place.copy_from_slice(value);
+        }
+        Ok(())
+    }
+
+    /// `bpf_map_delete_elem`.
+    ///
+    /// # Errors
+    /// `EINVAL` for an array; `ENOENT` if the key is not there.
+    pub fn delete(&mut self, key: &[u8]) -> Result<(), MapError> {
+        if self.is_array {
+            return Err("EINVAL");
+        }
+        let slot = self.entries.remove(key).ok_or("ENOENT")?;
+        self.free.push(slot);
+        Ok(())
+    }
+
+    /// All values, if so many bytes from `offset` on are within one of them.
+    pub fn values(&self, offset: u32, length: u32) -> Option<&[u8]> {
+        self.is_within_value(offset, length).then_some(self.values.as_slice())
+    }
+
+    /// As [`Self::values`], to be written.
+    pub fn values_mut(&mut self, offset: u32, length: u32) -> Option<&mut [u8]> {
+        self.is_within_value(offset, length).then_some(self.values.as_mut_slice())
+    }
+
+    fn is_within_value(&self, offset: u32, length: u32) -> bool {
+        let within = u64::from(offset % self.stride());
+        within + u64::from(length) <= u64::from(self.value_size)
+    }
+
+    fn value(&self, slot: u32) -> Option<&[u8]> {
+        let at = (slot * self.stride()) as usize;
+        self.values.get(at..at + self.value_size as usize)
+    }
+
+    fn slot(&self, key: &[u8]) -> Option<u32> {
+        if self.is_array {
+            let index = u32::from_le_bytes(key.try_into().ok()?);
+            (index < self.max_entries).then_some(index)
+        } else {
+            self.entries.get(key).copied()
+        }
+    }
+
+    /// A slot for a new key: one that was freed, or a new one at the end, so that addresses stay.
+    fn insert(&mut self, key: &[u8]) -> u32 {
+        let stride = self.stride();
+        let slot = self.free.pop().unwrap_or_else(|| {
+            let slot = self.values.len() as u32 / stride;
+            self.values.resize((slot + 1) as usize * stride as usize, 0);
+            slot
+        });
+        self.entries.insert(key.to_vec(), slot);
+        slot
+    }
+
+    /// Bytes from one value to the next: values are aligned to 8.
+    fn stride(&self) -> u32 {
+        self.value_size.next_multiple_of(8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn map(kind: MapKind, max_entries: u32) -> MockMap {
+        let name = "m".to_string();
+        MockMap::new(&ObjectMap { name, kind: kind as u32, key_size: 4, value_size: 12, max_entries })
+            .unwrap()
+    }
+
+    #[test]
+    fn a_full_hash_map_refuses_new_keys_only() {
+        let mut hash = map(MapKind::Hash, 2);
+        assert_eq!(hash.update(&[1, 0, 0, 0], &[1; 12], 0), Ok(()));
+        assert_eq!(hash.update(&[2, 0, 0, 0], &[2; 12], 0), Ok(()));
+        assert_eq!(hash.update(&[3, 0, 0, 0], &[3; 12], 0), Err("E2BIG"));
+        assert_eq!(hash.update(&[2, 0, 0, 0], &[4; 12], 0), Ok(()));
+        let rows = hash.rows();
+        assert_eq!(rows.iter().map(|(key, value)| (key[0], value[0])).collect::<Vec<_>>(), [(1, 1), (2, 4)]);
+    }
+
+    #[test]
+    fn flags_say_whether_the_key_must_be_there() {
+        let mut hash = map(MapKind::Hash, 2);
+        assert_eq!(hash.update(&[1, 0, 0, 0], &[1; 12], BPF_EXIST), Err("ENOENT"));
+        assert_eq!(hash.update(&[1, 0, 0, 0], &[1; 12], BPF_NOEXIST), Ok(()));
+        assert_eq!(hash.update(&[1, 0, 0, 0], &[1; 12], BPF_NOEXIST), Err("EEXIST"));
+        assert_eq!(hash.update(&[1, 0, 0, 0], &[1; 12], 4), Err("EINVAL"));
+    }
+
+    #[test]
+    fn values_stay_where_they_are_when_the_map_grows() {
+        let mut hash = map(MapKind::Hash, 100);
+        hash.update(&[9, 0, 0, 0], &[9; 12], 0).unwrap();
+        let before = hash.lookup(&[9, 0, 0, 0]).unwrap();
+        for key in 10..90 {
+            hash.update(&[key, 0, 0, 0], &[0; 12], 0).unwrap();
+        }
+        assert_eq!(hash.lookup(&[9, 0, 0, 0]), Some(before));
+        assert_eq!(hash.delete(&[9, 0, 0, 0]), Ok(()));
+        assert_eq!(hash.delete(&[9, 0, 0, 0]), Err("ENOENT"));
+        assert_eq!(hash.lookup(&[9, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn an_array_has_all_its_indices_and_no_others() {
+        let mut array = map(MapKind::Array, 2);
+        assert_eq!(array.lookup(&[1, 0, 0, 0]), Some(16));
+        assert_eq!(array.lookup(&[2, 0, 0, 0]), None);
+        assert_eq!(array.update(&[2, 0, 0, 0], &[0; 12], 0), Err("E2BIG"));
+        assert_eq!(array.update(&[1, 0, 0, 0], &[0; 12], BPF_NOEXIST), Err("EEXIST"));
+        assert_eq!(array.delete(&[1, 0, 0, 0]), Err("EINVAL"));
+    }
+
+    #[test]
+    fn a_value_ends_before_the_next_begins() {
+        let array = map(MapKind::Array, 2);
+        assert!(array.values(8, 4).is_some());
+        assert!(array.values(8, 8).is_none());
+        assert!(array.values(16, 8).is_some());
+    }
+
+    #[test]
+    fn maps_of_other_kinds_and_sizes_are_refused() {
+        let shape =
+            |kind, max_entries| ObjectMap { name: "m".into(), kind, key_size: 4, value_size: 8, max_entries };
+        assert!(MockMap::new(&shape(27, 1)).is_err());
+        assert!(MockMap::new(&shape(1, 0)).is_err());
+        assert!(MockMap::new(&shape(1, u32::MAX)).is_err());
+        assert!(MockMap::new(&shape(2, 1 << 24)).is_err());
+        assert!(MockMap::new(&shape(1, 1 << 24)).is_ok());
+    }
+}

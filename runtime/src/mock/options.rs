@@ -1,0 +1,262 @@
+//! Socket options: what `bpf_setsockopt` stores and refuses, what `bpf_getsockopt` reads.
+//!
+//! Ranges, versions and families are the catalogue's; here is what the kernel does beyond them: doubling,
+//! clamping, rounding, side effects (`net/core/filter.c`, `net/core/sock.c`, `net/ipv4/tcp.c`).
+
+use tcpc_lang::hir::Value;
+use tcpc_stdlib::event::Sock;
+use tcpc_stdlib::kernel::{
+    AF_INET, AF_INET6, ECN_MASK, NAME_MAX, RCVBUF_MIN, SAVE_SYN_LINK_SINCE, SNDBUF_MIN, TIMEOUT_MIN_JIFFIES,
+    TOS_KEEPS_ECN_SINCE, TOS_ON_DUAL_STACK_SINCE, TOS_PRIORITY, errno_name,
+};
+use tcpc_stdlib::option::{INITIAL, INITIAL_CONGESTION, OptionFamily, OptionValue, Readback, SockOption};
+use tcpc_stdlib::unit::{Type, jiffies, jiffies_to_nanos};
+
+use super::{Errno, MockKernel, MockSock};
+
+/// A value as the socket keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stored {
+    /// A number in the option's raw unit.
+    Number(i64),
+    /// A name.
+    Name(String),
+}
+
+/// `bpf_setsockopt`.
+///
+/// # Errors
+/// The kernel's error number, or the one that a test asked for.
+pub fn set(
+    kernel: &MockKernel,
+    sock: &mut MockSock,
+    option: &'static SockOption,
+    bytes: &[u8],
+) -> Result<(), Errno> {
+    check_socket(sock)?;
+    if option.set_since.is_none_or(|since| since > kernel.version) {
+        return Err("EINVAL");
+    }
+    let value = decode(option, bytes)?;
+    if let Some(errno) = kernel.failure(option, &as_written(option, &value)) {
+        return Err(errno_name(errno).unwrap_or("EINVAL"));
+    }
+    check_family(kernel, sock, option)?;
+    store(kernel, sock, option, value)
+}
+
+/// `bpf_getsockopt` of an option that is a number or a name: `length` bytes.
+///
+/// # Errors
+/// The kernel's error number.
+pub fn get(
+    kernel: &MockKernel,
+    sock: &MockSock,
+    option: &'static SockOption,
+    length: usize,
+) -> Result<Vec<u8>, Errno> {
+    check_socket(sock)?;
+    if option.get_since.is_none_or(|since| since > kernel.version) {
+        return Err("EINVAL");
+    }
+    check_family(kernel, sock, option)?;
+    match (option.value, read(sock, option)) {
+        (OptionValue::Name, Stored::Name(name)) if length >= 2 => {
+            let mut bytes = name.into_bytes();
+            bytes.resize(length, 0);
+            Ok(bytes)
+        }
+        (OptionValue::Int | OptionValue::Uint, Stored::Number(number)) if length == 4 => {
+            Ok((number as u32).to_le_bytes().to_vec())
+        }
+        _ => Err("EINVAL"),
+    }
+}
+
+/// An option's value as a policy would assign it, in the canonical unit of its type.
+pub fn value(sock: &MockSock, option: &'static SockOption) -> Value {
+    match read(sock, option) {
+        Stored::Number(number) if option.readback == Readback::Doubled => {
+            as_written(option, &Stored::Number(number / 2))
+        }
+        other => as_written(option, &other),
+    }
+}
+
+/// Gives an option the value that a test says it has before the event, whatever the event and the kernel's
+/// version.
+///
+/// # Errors
+/// In words: the kernel would refuse the value.
+pub fn give(
+    kernel: &MockKernel,
+    sock: &mut MockSock,
+    option: &'static SockOption,
+    value: &Value,
+) -> Result<(), String> {
+    let raw = match value {
+        Value::Name(name) => Stored::Name(name.clone()),
+        Value::Number(number) => Stored::Number((number / option.unit.scale().unwrap_or(1)) as i64),
+        Value::Ip(_) => return Err(format!("`{}` is no address", option.name)),
+    };
+    store(kernel, sock, option, raw)
+        .map_err(|errno| format!("`{}` refuses this value ({errno})", option.name))
+}
+
+/// A request socket takes no options; a time-stamping event none either.
+fn check_socket(sock: &MockSock) -> Result<(), Errno> {
+    match sock.event() {
+        Some(event) if event.sock == Sock::Unlocked => Err("EOPNOTSUPP"),
+        _ if !sock.is_full() => Err("EINVAL"),
+        _ => Ok(()),
+    }
+}
+
+fn check_family(kernel: &MockKernel, sock: &MockSock, option: &SockOption) -> Result<(), Errno> {
+    let family = sock.current_family();
+    let dual_stack = family == AF_INET6 && sock.is_v4();
+    let fits = match option.family {
+        OptionFamily::Any => true,
+        OptionFamily::Inet => family == AF_INET || (dual_stack && kernel.version >= TOS_ON_DUAL_STACK_SINCE),
+        OptionFamily::Inet6 => family == AF_INET6,
+    };
+    if fits { Ok(()) } else { Err("EINVAL") }
+}
+
+/// Numbers are exactly four bytes; names end at a NUL or at the length.
+fn decode(option: &SockOption, bytes: &[u8]) -> Result<Stored, Errno> {
+    match option.value {
+        OptionValue::Int | OptionValue::Uint => {
+            let bytes: [u8; 4] = bytes.try_into().map_err(|_| "EINVAL")?;
+            Ok(Stored::Number(match option.value {
+                OptionValue::Int => i32::from_le_bytes(bytes).into(),
+                _ => u32::from_le_bytes(bytes).into(),
+            }))
+        }
+        OptionValue::Name if bytes.len() >= 2 || option.min == 0 => {
+            let name = bytes.iter().take(NAME_MAX).take_while(|&&byte| byte != 0).copied().collect();
+            Ok(Stored::Name(String::from_utf8(name).unwrap_or_default()))
+        }
+        OptionValue::Name | OptionValue::Bytes => Err("EINVAL"),
+    }
+}
+
+/// A raw value in the canonical unit of its type.
+fn as_written(option: &SockOption, stored: &Stored) -> Value {
+    match stored {
+        Stored::Name(name) => Value::Name(name.clone()),
+        Stored::Number(number) => {
+            Value::Number((*number as u64).wrapping_mul(option.unit.scale().unwrap_or(1)))
+        }
+    }
+}
+
+/// What the socket has now, in the raw unit.
+fn read(sock: &MockSock, option: &SockOption) -> Stored {
+    match option.name {
+        // What is read is the segment size in use, not the one that was set.
+        "maxseg" => return Stored::Number(sock.raw("mss_cache") as i64),
+        "sock_ops_cb_flags" => return Stored::Number(sock.raw("bpf_sock_ops_cb_flags") as i64),
+        _ => {}
+    }
+    let initial = || INITIAL.iter().find(|(name, _)| *name == option.name).map_or(0, |(_, number)| *number);
+    sock.options.get(option.name).cloned().unwrap_or_else(|| match option.name {
+        "congestion" => Stored::Name(INITIAL_CONGESTION.into()),
+        _ if option.value == OptionValue::Name => Stored::Name(String::new()),
+        _ => Stored::Number(initial()),
+    })
+}
+
+/// Checks the value as the option does, keeps what the option keeps, and does what it does besides.
+fn store(
+    kernel: &MockKernel,
+    sock: &mut MockSock,
+    option: &'static SockOption,
+    value: Stored,
+) -> Result<(), Errno> {
+    let stored = match value {
+        Stored::Name(name) if option.name == "congestion" && name.is_empty() => return Err("ENOENT"),
+        Stored::Name(name) => Stored::Name(name),
+        Stored::Number(number) => Stored::Number(number_kept(kernel, sock, option, number)?),
+    };
+    if let Stored::Number(number) = stored {
+        side_effects(kernel, sock, option, number);
+    }
+    sock.options.insert(option.name, stored);
+    Ok(())
+}
+
+/// The number that the socket keeps for one that it is given.
+fn number_kept(kernel: &MockKernel, sock: &MockSock, option: &SockOption, number: i64) -> Result<i64, Errno> {
+    let in_range = (option.min..=option.max).contains(&number);
+    Ok(match option.name {
+        "sndbuf" => doubled(number, kernel.wmem_max, SNDBUF_MIN),
+        "rcvbuf" => doubled(number, kernel.rmem_max, RCVBUF_MIN),
+        "rcvlowat" if number < 0 => i64::from(i32::MAX),
+        "rcvlowat" => number.max(1),
+        "max_pacing_rate" => number,
+        // -1 stands for the system's setting.
+        "txrehash" if number == -1 => 1,
+        // 0 stands for no limit.
+        "maxseg" if number == 0 => 0,
+        "thin_linear_timeouts" | "txrehash" if !in_range => return Err("EINVAL"),
+        "save_syn" if number == 2 && kernel.version < SAVE_SYN_LINK_SINCE => return Err("EINVAL"),
+        "window_clamp" if in_range => number.max(RCVBUF_MIN as i64 / 2),
+        "init_cwnd" if sock.raw("data_segs_out") > 0 => return Err("EINVAL"),
+        "delack_max" | "rto_min" if in_range => {
+            let ticks = jiffies(number as u64 * 1_000, kernel.hz);
+            if ticks < TIMEOUT_MIN_JIFFIES {
+                return Err("EINVAL");
+            }
+            (jiffies_to_nanos(ticks, kernel.hz) / 1_000) as i64
+        }
+        "tos" | "tclass" => service_class(kernel, sock, option, number)?,
+        "sock_ops_cb_flags" if number & !i64::from(kernel.callback_flags()) != 0 => return Err("EINVAL"),
+        _ if option.ty == Type::Bool => i64::from(number != 0),
+        _ if !in_range => return Err("EINVAL"),
+        _ => number,
+    })
+}
+
+/// Buffers are capped by the system's limit, where a negative size counts as a huge one, then doubled.
+fn doubled(number: i64, limit: u64, least: u64) -> i64 {
+    let capped = u64::from(number as u32).min(limit).min(i32::MAX as u64 / 2);
+    (capped * 2).max(least) as i64
+}
+
+/// Newer kernels take the lowest eight bits and leave the two of ECN alone; older ones take what they get.
+fn service_class(
+    kernel: &MockKernel,
+    sock: &MockSock,
+    option: &SockOption,
+    number: i64,
+) -> Result<i64, Errno> {
+    let before = match sock.options.get(option.name) {
+        Some(Stored::Number(before)) => *before,
+        _ => 0,
+    };
+    let ecn = ECN_MASK as i64;
+    let keeps_ecn = kernel.version >= TOS_KEEPS_ECN_SINCE;
+    match number {
+        -1 => Ok(0),
+        0..=255 if keeps_ecn => Ok(number & !ecn | before & ecn),
+        0..=255 => Ok(number),
+        _ if option.name == "tos" && keeps_ecn => Ok(number & 0xff & !ecn | before & ecn),
+        _ => Err("EINVAL"),
+    }
+}
+
+/// What an option changes beside itself.
+fn side_effects(kernel: &MockKernel, sock: &mut MockSock, option: &SockOption, number: i64) {
+    let raw = number as u64;
+    match option.name {
+        "init_cwnd" => sock.set_raw("snd_cwnd", raw),
+        "cwnd_clamp" => sock.set_raw("snd_ssthresh", raw),
+        "sock_ops_cb_flags" => sock.set_raw("bpf_sock_ops_cb_flags", raw),
+        "tos" if kernel.version >= TOS_KEEPS_ECN_SINCE => {
+            let priority = TOS_PRIORITY[(raw as usize >> 1) & 15];
+            sock.options.insert("priority", Stored::Number(priority as i64));
+        }
+        _ => {}
+    }
+}
