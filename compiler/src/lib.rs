@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bpf;
+pub mod check;
 pub mod object;
 
 use tcpc_lang::hir::Program;

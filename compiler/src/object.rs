@@ -11,7 +11,7 @@ mod elf;
 mod error;
 mod read;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use tcpc_stdlib::manifest::Manifest;
 

@@ -10,6 +10,7 @@
 //! | [`field`] | the members of `struct bpf_sock_ops` |
 //! | [`option`] | socket options that a policy can set or read |
 //! | [`helper`] | helper functions |
+//! | [`signature`] | what helpers take and give |
 //! | [`builtin`] | built-in names of the language |
 //! | [`unit`] | types of the language, units of the kernel |
 //! | [`kernel`] | versions and constants |
@@ -24,4 +25,5 @@ pub mod helper;
 pub mod kernel;
 pub mod manifest;
 pub mod option;
+pub mod signature;
 pub mod unit;

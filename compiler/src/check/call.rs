@@ -1,0 +1,128 @@
+//! Calls of helpers.
+
+use tcpc_stdlib::event::Event;
+use tcpc_stdlib::helper::helper;
+use tcpc_stdlib::option::{Verdict, option};
+use tcpc_stdlib::signature::{Argument, Outcome, Signature, signature};
+
+use super::memory::in_frame;
+use super::scalar::Scalar;
+use super::state::State;
+use super::value::Value;
+use super::{Checker, Step, number, read, write};
+use crate::object::ObjectMap;
+
+/// The register of the first argument.
+const FIRST: u8 = 1;
+/// The registers that a call destroys.
+const CLOBBERED: std::ops::RangeInclusive<usize> = 1..=5;
+
+impl Checker<'_> {
+    /// Checks the arguments of a call, and what it leaves.
+    pub fn call(&self, state: &mut State, slot: usize, id: i32) -> Step {
+        let signature = u32::try_from(id).ok().and_then(signature);
+        let signature = signature.ok_or_else(|| format!("helper {id} is not one with a known signature"))?;
+        let mut map = None;
+        for (register, argument) in (FIRST..).zip(signature.arguments) {
+            self.argument(state, register, *argument, &mut map)
+                .map_err(|why| format!("argument r{register}: {why}"))?;
+        }
+        harmless(state, signature)?;
+
+        state.registers[CLOBBERED].fill(Value::Nothing);
+        let outcome = match (signature.outcome, map) {
+            (Outcome::ValueOrNull, Some((map, _))) => Value::Lookup { map, call: slot },
+            (Outcome::Number32, _) => Value::Scalar(Scalar::of_bytes(4)),
+            _ => Value::Scalar(Scalar::UNKNOWN),
+        };
+        write(state, 0, outcome)
+    }
+
+    fn argument<'a>(
+        &'a self,
+        state: &mut State,
+        register: u8,
+        argument: Argument,
+        map: &mut Option<(usize, &'a ObjectMap)>,
+    ) -> Step {
+        let value = read(state, register)?;
+        let unfit = |wanted: &str| Err(format!("it is {}, not {wanted}", value.kind()));
+        let shape = |size: fn(&ObjectMap) -> u32| map.map_or(0, |(_, map)| i64::from(size(map)));
+        match (argument, value) {
+            (Argument::Context, Value::Context) => Ok(()),
+            (Argument::Context, _) => unfit("the context"),
+            (Argument::Map, Value::Map(index)) => {
+                *map = self.object.maps.get(index).map(|map| (index, map));
+                Ok(())
+            }
+            (Argument::Map, _) => unfit("a map"),
+            (Argument::Key, _) => self.readable(state, value, shape(|map| map.key_size)),
+            (Argument::Value, _) => self.readable(state, value, shape(|map| map.value_size)),
+            (Argument::Memory, _) => self.readable(state, value, sizes(state, register + 1)?.1),
+            (Argument::Buffer, _) => self.filled(state, value, sizes(state, register + 1)?),
+            (Argument::Size | Argument::Number, _) => number(state, register).map(|_| ()),
+        }
+    }
+
+    /// Memory that a helper reads: all of it was written before.
+    fn readable(&self, state: &State, value: Value, bytes: i64) -> Step {
+        match value {
+            Value::Frame(at) => {
+                let at = in_frame(at, bytes, false)?;
+                match state.is_written(at, bytes as usize) {
+                    true => Ok(()),
+                    false => Err(format!("not all of its {bytes} bytes in the frame are written as numbers")),
+                }
+            }
+            Value::Memory(pointer) => self.access(pointer, 0, bytes, 1, false),
+            other => Err(format!("it is {}, not memory", other.kind())),
+        }
+    }
+
+    /// Memory that a helper writes: at least and at most so many bytes.
+    fn filled(&self, state: &mut State, value: Value, (least, most): (i64, i64)) -> Step {
+        match value {
+            Value::Frame(at) => {
+                let at = in_frame(at, most, false)?;
+                state.fill(at, most as usize, least as usize);
+                Ok(())
+            }
+            Value::Memory(pointer) => self.access(pointer, 0, most, 1, true),
+            other => Err(format!("it is {}, not memory", other.kind())),
+        }
+    }
+}
+
+/// The fewest and the most bytes that a size can say; at least 1.
+fn sizes(state: &State, register: u8) -> Step<(i64, i64)> {
+    let size = number(state, register)?;
+    match i64::try_from(size.max) {
+        Ok(max) if size.min > 0 && max <= i64::from(u32::MAX) => Ok((size.min as i64, max)),
+        _ => Err("its size may be 0 or is not bounded".into()),
+    }
+}
+
+/// `TCP_NODELAY` in the header-option events sends at once, which runs the program again.
+fn harmless(state: &State, signature: &Signature) -> Step {
+    let sets = helper("bpf_setsockopt").is_some_and(|helper| helper.id == signature.id);
+    let Some(option) = option("nodelay").filter(|_| sets) else {
+        return Ok(());
+    };
+    let level = number(state, FIRST + 1)?.low32();
+    let name = number(state, FIRST + 2)?.low32();
+    let may_be = |number: Scalar, is: u32| match number.known() {
+        Some(known) => known == u64::from(is),
+        None => true,
+    };
+    if !may_be(level, option.level) || !may_be(name, option.number) {
+        return Ok(());
+    }
+    let forbidden = |event: Option<&Event>| {
+        let limit = event.and_then(|event| option.limit(event.name));
+        limit.is_some_and(|limit| limit.verdict == Verdict::Forbidden)
+    };
+    match state.events.iter().any(forbidden) {
+        true => Err(format!("`{}` may be set in an event where it runs the program again", option.kernel)),
+        false => Ok(()),
+    }
+}

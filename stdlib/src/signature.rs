@@ -1,0 +1,93 @@
+//! What helpers take and give, as the kernel's verifier sees it.
+//!
+//! The kinds are those of `struct bpf_func_proto` in `include/linux/bpf.h`, of the prototypes that
+//! `sock_ops_func_proto` in `net/core/filter.c` offers. Helpers without a row are not for generated code.
+
+/// What an argument of a helper must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// The context that the program was given.
+    Context,
+    /// A map.
+    Map,
+    /// Initialised memory of one key of the map.
+    Key,
+    /// Initialised memory of one value of the map.
+    Value,
+    /// Initialised memory; the next argument says how much.
+    Memory,
+    /// Memory that the helper fills; the next argument says how much.
+    Buffer,
+    /// Bytes of the memory before it, at least 1.
+    Size,
+    /// Any number.
+    Number,
+}
+
+/// What a helper gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Any number.
+    Number,
+    /// A number below 2^32.
+    Number32,
+    /// A value of the map, or NULL.
+    ValueOrNull,
+}
+
+/// The signature of a helper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// The helper's number.
+    pub id: u32,
+    /// Its arguments, in r1 and the registers after it.
+    pub arguments: &'static [Argument],
+    /// Its result, in r0.
+    pub outcome: Outcome,
+}
+
+/// The signature of the helper with this number.
+pub fn signature(id: u32) -> Option<&'static Signature> {
+    SIGNATURES.iter().find(|signature| signature.id == id)
+}
+
+/// Signatures, by number.
+#[rustfmt::skip]
+pub const SIGNATURES: &[Signature] = {
+    use Argument::*;
+    &[
+        Signature { id: 1,   arguments: &[Map, Key],                             outcome: Outcome::ValueOrNull },
+        Signature { id: 2,   arguments: &[Map, Key, Value, Number],              outcome: Outcome::Number },
+        Signature { id: 3,   arguments: &[Map, Key],                             outcome: Outcome::Number },
+        Signature { id: 5,   arguments: &[],                                     outcome: Outcome::Number },
+        Signature { id: 7,   arguments: &[],                                     outcome: Outcome::Number },
+        Signature { id: 8,   arguments: &[],                                     outcome: Outcome::Number32 },
+        Signature { id: 42,  arguments: &[],                                     outcome: Outcome::Number },
+        Signature { id: 46,  arguments: &[Context],                              outcome: Outcome::Number },
+        Signature { id: 49,  arguments: &[Context, Number, Number, Memory, Size], outcome: Outcome::Number },
+        Signature { id: 57,  arguments: &[Context, Number, Number, Buffer, Size], outcome: Outcome::Number },
+        Signature { id: 59,  arguments: &[Context, Number],                      outcome: Outcome::Number },
+        Signature { id: 118, arguments: &[],                                     outcome: Outcome::Number },
+        Signature { id: 122, arguments: &[Context],                              outcome: Outcome::Number },
+        Signature { id: 125, arguments: &[],                                     outcome: Outcome::Number },
+        Signature { id: 143, arguments: &[Context, Memory, Size, Number],        outcome: Outcome::Number },
+        Signature { id: 144, arguments: &[Context, Number, Number],              outcome: Outcome::Number },
+    ]
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::helper::helper_by_id;
+
+    #[test]
+    fn every_row_is_of_a_known_helper_and_sizes_follow_memory() {
+        for signature in SIGNATURES {
+            assert!(helper_by_id(signature.id).is_some(), "{signature:?}");
+            for (at, argument) in signature.arguments.iter().enumerate() {
+                let sized = matches!(argument, Argument::Memory | Argument::Buffer);
+                assert_eq!(sized, signature.arguments.get(at + 1) == Some(&Argument::Size), "{signature:?}");
+            }
+        }
+    }
+}
