@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::LoaderError;
+use crate::list::{OtherProgram, programs_of};
 use crate::{mounts, sys};
 
 /// A cgroup of version 2.
@@ -50,6 +51,14 @@ impl Cgroup {
         // The kernel documents `cgroup.type` as a file "which exists on non-root cgroups".
         let is_root = !canonical.join("cgroup.type").exists();
         Ok(Cgroup { id: facts.ino(), is_root, path: canonical })
+    }
+
+    /// The sock_ops programs that are attached to this very cgroup, policies or not, in their order.
+    ///
+    /// # Errors
+    /// The kernel has no BPF, or does not let this process ask.
+    pub fn programs(&self) -> Result<Vec<OtherProgram>, LoaderError> {
+        programs_of(&self.directory()?)
     }
 
     /// Opens the directory, to attach to it or to query it.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
-use tcpc_loader::{AttachRequest, Attached, LoaderError, attach, cgroup2_mount, detach, list, probe};
+use tcpc_loader::{AttachRequest, Attached, Cgroup, LoaderError, attach, cgroup2_mount, detach, list, probe};
 
 use super::sys;
 
@@ -97,14 +97,14 @@ fn obstacle() -> Option<String> {
     if !missing.is_empty() {
         return Some(format!("not permitted: {} is missing", missing.join(", ")));
     }
-    if cgroup2_mount().unwrap().is_none() {
-        return Some("cgroup2 is not mounted".into());
+    let Some(mount) = cgroup2_mount().unwrap() else { return Some("cgroup2 is not mounted".into()) };
+    if let Err(error) = Cgroup::open(&mount).and_then(|root| root.programs()) {
+        return Some(format!("no BPF: {error}"));
     }
     if Command::new("ip").arg("-V").stdout(Stdio::null()).status().is_err() {
         return Some("the command `ip` (iproute2) is not installed".into());
     }
-    let readable = list().err().map(|error| error.to_string());
-    readable.filter(|text| text.contains("not supported")).map(|text| format!("no BPF: {text}"))
+    None
 }
 
 impl Lab {

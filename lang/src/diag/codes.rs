@@ -65,4 +65,23 @@ codes! {
     E0121 ChainedComparison Error "a comparison of a comparison";
     E0122 AssignInCondition Error "`=` where values are compared";
     E0130 NotInThisVersion  Error "a construct that this version does not have";
+    // 07: hosts.
+    E0701 NoCgroup          Error "a path that is not a cgroup of version 2";
+    E0702 CgroupRoot        Error "the root of the cgroup hierarchy, not asked for by name";
+    E0703 NotPermitted      Error "a process that may not load programs";
+    E0704 NoBpffs           Error "a host without a place to pin programs";
+    E0705 KernelTooOld      Error "a kernel older than the policy needs";
+    E0706 CongestionMissing Error "a congestion control that is not registered on the host";
+    E0707 ObjectUnloadable  Error "an object that cannot be loaded";
+    E0708 BadPolicyName     Error "a name that a policy cannot be attached under";
+    E0709 AlreadyAttached   Error "a policy that is attached already";
+    E0710 CgroupTaken       Error "a cgroup that takes no further program";
+    E0711 VerifierRefused   Error "a program that the kernel refuses";
+    E0712 NotAttached       Error "a policy that is not attached";
+    E0713 WhichPolicy       Error "several policies where one is meant";
+    E0714 PinsDamaged       Error "pins that cannot be understood";
+    E0715 HostFailure       Error "a request that the system refuses";
+    W0720 CongestionSkipped Warning "a congestion control that will be passed over on this host";
+    W0721 BufferCapped      Warning "a buffer that this host makes smaller";
+    W0722 NoIpv6            Warning "a kernel without IPv6";
 }
