@@ -8,6 +8,7 @@
 
 pub mod bpf;
 pub mod check;
+pub mod disasm;
 pub mod object;
 
 use tcpc_lang::hir::Program;
