@@ -1,0 +1,194 @@
+//! Untyped tree to typed tree: names, types, units, and what each event allows.
+//!
+//! ```text
+//! declare ──▶ sets ──▶ rule ──▶ stmt ──▶ assign, reply ──▶ tests ──▶ unused names
+//!                        └───────┴──▶ expr ──▶ names, ops, call, access
+//! ```
+//!
+//! A function that returns `None` has reported why; whatever needs its result stays silent.
+//! `let`s are checked anew at each use, in the events of the rule that uses them.
+
+mod access;
+mod assign;
+mod call;
+mod declare;
+mod expr;
+mod fold;
+mod given;
+mod members;
+mod names;
+mod ops;
+mod range;
+mod reply;
+mod rule;
+mod sets;
+mod stmt;
+mod suggest;
+mod test;
+mod types;
+mod words;
+
+use std::collections::{HashMap, HashSet};
+
+use tcpc_stdlib::event::Event;
+use tcpc_stdlib::kernel::KernelVersion;
+
+use crate::ast;
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{self, CounterId, Program, Requirement, Role, RuleId};
+use crate::source::{SourceFile, Span};
+
+use declare::Globals;
+
+/// Checks a policy. The program is complete only if no diagnostic is an error.
+pub fn check(policy: &ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnostic>) {
+    let mut checker = Checker::new(source);
+    checker.declare(policy);
+    checker.sets();
+    checker.rules(policy);
+    checker.tests(policy);
+    checker.unused();
+    (checker.program, checker.diagnostics)
+}
+
+/// What an expression turns out to be.
+#[derive(Clone, Debug)]
+enum Term {
+    /// Something with a value of its own.
+    Value(hir::Expr),
+    /// An address prefix: only on the right of `in` and in sets.
+    Prefix(u128, u8, Span),
+    /// `port`, either end's: only next to a comparison or `in`.
+    EitherPort(Span),
+    /// `role`: only next to `==` and `!=`.
+    Role(Span),
+    /// `client`, `server`.
+    End(Role, Span),
+    /// `default`: only next to `reply`, in a test.
+    Default(Span),
+}
+
+/// Where an expression stands.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// Where the value must be known while compiling.
+    Constant,
+    /// In a `let` that nobody uses: no event is known.
+    Unused,
+    /// In a rule.
+    Rule,
+    /// In a test, after this event.
+    Test(Option<&'static Event>),
+}
+
+/// What can be used where the checker is.
+struct Scope {
+    place: Place,
+    /// The events of the rule.
+    events: Vec<&'static Event>,
+    /// Whether a condition around it makes sure that there is a full socket.
+    full_socket: bool,
+    /// The rule.
+    rule: RuleId,
+    /// Names of blocks and parameters, the innermost last.
+    locals: Vec<LocalName>,
+}
+
+/// A name of a block, or a parameter.
+struct LocalName {
+    name: String,
+    span: Span,
+    /// `None` if its value is wrong.
+    meaning: Option<Term>,
+    used: bool,
+}
+
+struct Checker<'a> {
+    source: &'a SourceFile,
+    globals: Globals<'a>,
+    labels: HashMap<String, RuleId>,
+    counters: HashMap<&'a str, CounterId>,
+    scope: Scope,
+    /// The names that are being worked out, outermost first, with the place of their use.
+    inlining: Vec<(&'a str, Span)>,
+    /// How deep the expression at hand is, inlined ones included.
+    depth: usize,
+    /// Nodes inlined by the outermost use at hand.
+    inlined: usize,
+    /// Warnings about reads that only the server cannot do, until it is clear that it might.
+    server_reads: Vec<Diagnostic>,
+    program: Program,
+    diagnostics: Vec<Diagnostic>,
+    reported: HashSet<(Code, Option<Span>, String)>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(source: &'a SourceFile) -> Checker<'a> {
+        Checker {
+            source,
+            globals: Globals::default(),
+            labels: HashMap::new(),
+            counters: HashMap::new(),
+            scope: Scope::new(Place::Constant),
+            inlining: Vec::new(),
+            depth: 0,
+            inlined: 0,
+            server_reads: Vec::new(),
+            program: Program::default(),
+            diagnostics: Vec::new(),
+            reported: HashSet::new(),
+        }
+    }
+
+    /// Keeps a diagnostic, unless the same was found by an earlier use of the same `let`.
+    fn report(&mut self, mut diagnostic: Diagnostic) {
+        let place = diagnostic.primary.as_ref().map(|label| label.span);
+        if !self.reported.insert((diagnostic.code, place, diagnostic.message.clone())) {
+            return;
+        }
+        if let (Some(&(name, used)), Some(place)) = (self.inlining.first(), place)
+            && (place.end <= used.start || used.end <= place.start)
+        {
+            diagnostic = diagnostic.label(used, format!("`{name}` is used here"));
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports a problem at a place; for the end of a function that has no result then.
+    fn fail<T>(&mut self, diagnostic: Diagnostic) -> Option<T> {
+        self.report(diagnostic);
+        None
+    }
+
+    /// Runs `work` in another scope.
+    fn within<T>(&mut self, scope: Scope, work: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.scope, scope);
+        let result = work(self);
+        self.scope = outer;
+        result
+    }
+
+    /// Notes that a construct of a rule needs a certain kernel.
+    fn require(&mut self, construct: impl Into<String>, since: KernelVersion, span: Span) {
+        if since <= KernelVersion::FLOOR || !matches!(self.scope.place, Place::Rule) {
+            return;
+        }
+        let requirement = Requirement { construct: construct.into(), since, span };
+        if !self.program.requirements.contains(&requirement) {
+            self.program.requirements.push(requirement);
+        }
+    }
+
+    /// Turns the warnings that were held back into diagnostics.
+    fn flush_server_reads(&mut self) {
+        for warning in std::mem::take(&mut self.server_reads) {
+            self.report(warning);
+        }
+    }
+}
+
+impl Scope {
+    fn new(place: Place) -> Scope {
+        Scope { place, events: Vec::new(), full_socket: false, rule: RuleId(0), locals: Vec::new() }
+    }
+}

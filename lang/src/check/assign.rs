@@ -1,0 +1,257 @@
+//! Assignments to socket options: what can be assigned, where, and which values.
+
+use tcpc_stdlib::event::{Event, Sock};
+use tcpc_stdlib::field::{FIELDS, field};
+use tcpc_stdlib::option::{OPTIONS, OptionValue, SockOption, Verdict, option};
+
+use super::suggest::did_you_mean;
+use super::types::Wanted;
+use super::{Checker, fold, words};
+use crate::ast::{Expr as Ast, Name};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{AssignId, Assignment, Expr, ExprKind, Value};
+use crate::show::show;
+use crate::source::Span;
+
+impl<'a> Checker<'a> {
+    /// `NAME = EXPR {or EXPR}`: one row for each alternative.
+    pub(super) fn assign(
+        &mut self,
+        target: &'a Name,
+        alternatives: &'a [Ast],
+    ) -> Option<Vec<AssignId>> {
+        let option = self.assignable(target)?;
+        let here = self.assignable_here(option, target.span);
+        if let Some(since) = option.set_since {
+            self.require(option.name, since, target.span);
+        }
+        let mut ids = Vec::with_capacity(alternatives.len());
+        let mut complete = here.is_some();
+        for (index, alternative) in alternatives.iter().enumerate() {
+            let Some(value) = self.option_value(option, alternative) else {
+                complete = false;
+                continue;
+            };
+            ids.push(AssignId(self.program.assignments.len() as u32));
+            self.program.assignments.push(Assignment {
+                rule: self.scope.rule,
+                option,
+                value,
+                has_fallback: index + 1 < alternatives.len(),
+                span: alternative.span,
+            });
+        }
+        complete.then_some(ids)
+    }
+
+    /// The option of this name, if a policy can assign it at all.
+    fn assignable(&mut self, target: &Name) -> Option<&'static SockOption> {
+        let text = target.text.as_str();
+        let Some(option) = option(text) else { return self.not_an_option(target) };
+        let why = match (option.reserved, option.set_since) {
+            (Some(why), _) => why,
+            (None, None) => "programs can only read it",
+            _ => return Some(option),
+        };
+        self.fail(Diagnostic::new(
+            Code::OptionReserved,
+            format!("`{text}` cannot be assigned: {why}"),
+            target.span,
+            "not assignable",
+        ))
+    }
+
+    fn not_an_option(&mut self, target: &Name) -> Option<&'static SockOption> {
+        let (text, span) = (target.text.as_str(), target.span);
+        let not_assignable = |what: &str| {
+            let message = format!("`{text}` is {what} and cannot be assigned");
+            Diagnostic::new(Code::NotAssignable, message, span, "not assignable")
+        };
+        let declared = self.scope.locals.iter().find(|local| local.name == text).map(|local| local.span);
+        let declared = declared.or_else(|| self.globals.get(text).map(|global| global.name.span));
+        if let Some(declared) = declared {
+            return self.fail(
+                not_assignable("a name of this policy")
+                    .label(declared, "declared here")
+                    .help("only socket options are assigned; a name keeps its value"),
+            );
+        }
+        if field(text).is_some() {
+            let mut diagnostic = not_assignable("a field that can only be read");
+            if text == "snd_cwnd" {
+                diagnostic = diagnostic.help(
+                    "`init_cwnd` sets the initial congestion window, `cwnd_clamp` its ceiling, \
+                     both when the connection is established",
+                );
+            } else if text == "snd_ssthresh" {
+                diagnostic = diagnostic.help("`cwnd_clamp` sets the threshold along with the ceiling");
+            }
+            return self.fail(diagnostic);
+        }
+        let options = OPTIONS.iter().filter(|option| option.reserved.is_none()).map(|option| option.name);
+        let fields = FIELDS.iter().map(|field| field.name).filter(|name| !name.is_empty());
+        let diagnostic = Diagnostic::new(
+            Code::UnknownOption,
+            format!("unknown socket option `{text}`"),
+            span,
+            "no such option",
+        );
+        let mut diagnostic = did_you_mean(diagnostic, text, span, options);
+        if diagnostic.suggestion.is_none()
+            && let Some(field) = super::suggest::closest(text, fields)
+        {
+            diagnostic = diagnostic.help(format!("`{field}` is a field, which can only be read"));
+        }
+        self.fail(diagnostic)
+    }
+
+    /// Whether every event of the rule takes an assignment of the option.
+    fn assignable_here(&mut self, option: &'static SockOption, span: Span) -> Option<()> {
+        let mut possible = true;
+        for event in self.scope.events.clone() {
+            let problem = self.refusal(option, event, span);
+            if let Some(problem) = problem {
+                possible &= !problem.is_error();
+                self.report(problem);
+            }
+        }
+        possible.then_some(())
+    }
+
+    fn refusal(&self, option: &SockOption, event: &Event, span: Span) -> Option<Diagnostic> {
+        let (name, at) = (option.name, event.name);
+        if let Some(limit) = option.limit(at) {
+            let (code, message, label) = match limit.verdict {
+                Verdict::Ignored => (
+                    Code::NoEffectHere,
+                    format!("`{name}` has no effect in `{at}`: {}", limit.why),
+                    "without effect here",
+                ),
+                Verdict::Forbidden => (
+                    Code::NoEffectHere,
+                    format!("`{name}` cannot be assigned in `{at}`: {}", limit.why),
+                    "not here",
+                ),
+                Verdict::Partial => (
+                    Code::PartialEffect,
+                    format!("`{name}` has only a part of its effect in `{at}`: {}", limit.why),
+                    "too late for a part of it",
+                ),
+            };
+            let instead = words::list(limit.instead.iter().copied(), "or");
+            return Some(
+                Diagnostic::new(code, message, span, label).help(format!("assign it in {instead}")),
+            );
+        }
+        match event.sock {
+            Sock::Full => None,
+            Sock::FullOrRequest if self.scope.full_socket => None,
+            Sock::FullOrRequest => Some(
+                Diagnostic::new(
+                    Code::NoSocketHere,
+                    format!("`{name}` cannot be assigned on the server in `{at}`: there is only a request"),
+                    span,
+                    "the server has no socket yet",
+                )
+                .help("add `role == client` to the condition, or assign it in `tcp_connect` or `established`"),
+            ),
+            Sock::Unlocked | Sock::None => Some(Diagnostic::new(
+                Code::NoSocketHere,
+                format!("socket options cannot be assigned in `{at}`"),
+                span,
+                "no socket that is locked",
+            )),
+        }
+    }
+
+    /// A value of an option; a constant is within its range, and whole in the kernel's unit.
+    pub(super) fn option_value(&mut self, option: &'static SockOption, expr: &'a Ast) -> Option<Expr> {
+        let value = self.value(expr)?;
+        let who = format!("`{}`", option.name);
+        let value = self.coerce(value, &Wanted { ty: option.ty, unit: option.unit, who: &who })?;
+        let number = match fold::constant(&value) {
+            Some(Value::Number(number)) => *number,
+            Some(Value::Name(name)) => {
+                let problem = invalid_name(option, name, value.span);
+                return match problem {
+                    Some(problem) => self.fail(problem),
+                    None => Some(value),
+                };
+            }
+            Some(Value::Ip(_)) => return Some(value),
+            None if option.value == OptionValue::Name => {
+                return self.fail(
+                    super::names::not_constant(value.span).help("write the name in quotes: `\"cubic\"`"),
+                );
+            }
+            None => return Some(value),
+        };
+        let number = self.in_range(option, number, value.span)?;
+        Some(Expr { kind: ExprKind::Const(Value::Number(number)), ..value })
+    }
+
+    /// A constant as the kernel takes it: rounded up to its unit, within its range.
+    fn in_range(&mut self, option: &SockOption, value: u64, span: Span) -> Option<u64> {
+        let scale = option.unit.scale().unwrap_or(1);
+        let raw = value.div_ceil(scale);
+        let (min, max) = (option.min.max(0) as u64, option.max.max(0) as u64);
+        let in_language = |raw: u64| words::bound(option.ty, raw.saturating_mul(scale));
+        if !(min..=max).contains(&raw) {
+            return self.fail(
+                Diagnostic::new(
+                    Code::ValueOutOfRange,
+                    format!(
+                        "`{}` takes {} to {}, not {}",
+                        option.name,
+                        in_language(min),
+                        in_language(max),
+                        show(option.ty, value)
+                    ),
+                    span,
+                    if raw < min { "too small" } else { "too large" },
+                )
+                .note(format!("{}: {}", option.kernel, option.doc)),
+            );
+        }
+        let rounded = raw.saturating_mul(scale);
+        if rounded != value {
+            let rounded = show(option.ty, rounded);
+            self.report(
+                Diagnostic::new(
+                    Code::RoundedValue,
+                    format!(
+                        "`{}` counts in {}: {} becomes {rounded}",
+                        option.name,
+                        option.unit.name(),
+                        show(option.ty, value),
+                    ),
+                    span,
+                    "rounded up",
+                )
+                .suggest(span, rounded),
+            );
+        }
+        Some(rounded)
+    }
+}
+
+/// What is wrong with a name, if anything.
+fn invalid_name(option: &SockOption, name: &str, span: Span) -> Option<Diagnostic> {
+    let (min, max) = (option.min.max(0) as usize, option.max.max(0) as usize);
+    let problem = if name.len() < min {
+        "it is empty".to_string()
+    } else if name.len() > max {
+        format!("it has {} bytes, and {max} is the most", name.len())
+    } else if let Some(wrong) = name.chars().find(|c| !c.is_ascii_graphic()) {
+        format!("it has {wrong:?} in it")
+    } else {
+        return None;
+    };
+    let diagnostic = Diagnostic::new(
+        Code::InvalidName,
+        format!("this cannot be the name for `{}`: {problem}", option.name),
+        span,
+        "no such name",
+    );
+    Some(diagnostic)
+}

@@ -1,0 +1,160 @@
+//! The names that a policy gives: which there are, and which are never used.
+
+use std::collections::HashMap;
+
+use tcpc_stdlib::builtin::{BUILTINS, VALUE_WORDS};
+use tcpc_stdlib::event::EVENTS;
+use tcpc_stdlib::field::field;
+use tcpc_stdlib::kernel::tcp_state;
+use tcpc_stdlib::option::option;
+
+use super::{Checker, Place, Scope, Term};
+use crate::ast::{self, Item, Name};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::SetId;
+use crate::source::Span;
+
+/// The declarations of a policy, by name.
+#[derive(Default)]
+pub struct Globals<'a> {
+    by_name: HashMap<&'a str, usize>,
+    rows: Vec<Global<'a>>,
+}
+
+/// One declaration.
+pub struct Global<'a> {
+    pub name: &'a Name,
+    pub kind: GlobalKind<'a>,
+    pub used: bool,
+}
+
+/// What was declared.
+#[derive(Clone)]
+pub enum GlobalKind<'a> {
+    /// A constant, and its value once it is known (`Some(None)` if it is wrong).
+    Const(&'a ast::Const, Option<Option<Term>>),
+    /// A `let`, or a function.
+    Let(&'a ast::Let),
+    /// A set, and its id once it was made.
+    Set(&'a ast::Set, Option<SetId>),
+}
+
+impl<'a> Globals<'a> {
+    /// Looks a name up and notes that it is used.
+    pub fn use_name(&mut self, name: &str) -> Option<&mut Global<'a>> {
+        let row = self.rows.get_mut(*self.by_name.get(name)?)?;
+        row.used = true;
+        Some(row)
+    }
+
+    /// Looks a name up.
+    pub fn get(&self, name: &str) -> Option<&Global<'a>> {
+        self.rows.get(*self.by_name.get(name)?)
+    }
+
+    /// Every declaration, in the order of the source.
+    pub fn rows(&self) -> &[Global<'a>] {
+        &self.rows
+    }
+
+    /// Every declaration, to be filled in.
+    pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut Global<'a>> {
+        self.rows.iter_mut()
+    }
+}
+
+impl<'a> Checker<'a> {
+    /// Collects the declarations of the whole policy, so that their order does not matter.
+    pub(super) fn declare(&mut self, policy: &'a ast::Policy) {
+        for item in &policy.items {
+            let (name, kind) = match item {
+                Item::Const(item) => (&item.name, GlobalKind::Const(item, None)),
+                Item::Let(item) => (&item.name, GlobalKind::Let(item)),
+                Item::Set(item) => (&item.name, GlobalKind::Set(item, None)),
+                Item::Rule(_) | Item::Test(_) | Item::Unsupported(_) | Item::Error(_) => continue,
+            };
+            self.reject_reserved(name);
+            if let Some(earlier) = self.globals.get(&name.text) {
+                let earlier = earlier.name.span;
+                self.report(duplicate(&name.text, name.span, earlier));
+                continue;
+            }
+            self.globals.by_name.insert(&name.text, self.globals.rows.len());
+            self.globals.rows.push(Global { name, kind, used: false });
+        }
+    }
+
+    /// A declared name must not hide one of the language's.
+    pub(super) fn reject_reserved(&mut self, name: &Name) {
+        let text = name.text.as_str();
+        let meaning = if field(text).is_some() {
+            "a field of the socket"
+        } else if option(text).is_some() {
+            "a socket option"
+        } else if BUILTINS.iter().any(|builtin| builtin.name == text) {
+            "built in"
+        } else if tcp_state(text).is_some() {
+            "a TCP state"
+        } else if VALUE_WORDS.contains(&text) || text == "reply" {
+            "a word of the language"
+        } else if EVENTS.iter().any(|event| event.args.iter().any(|arg| arg.name == text)) {
+            "an argument of an event"
+        } else {
+            return;
+        };
+        self.report(
+            Diagnostic::new(
+                Code::ReservedName,
+                format!("`{text}` is {meaning} and cannot be declared again"),
+                name.span,
+                format!("already {meaning}"),
+            )
+            .help("choose another name"),
+        );
+    }
+
+    /// Warns about what nobody uses, and checks it as far as that can be done without a use.
+    pub(super) fn unused(&mut self) {
+        let unused: Vec<(&'a Name, GlobalKind<'a>)> = self
+            .globals
+            .rows()
+            .iter()
+            .filter(|row| !row.used)
+            .map(|row| (row.name, row.kind.clone()))
+            .collect();
+        for (name, kind) in unused {
+            let what = match &kind {
+                GlobalKind::Const(..) => "constant",
+                GlobalKind::Let(item) if item.params.is_some() => "function",
+                GlobalKind::Let(_) => "name",
+                GlobalKind::Set(..) => "set",
+            };
+            match kind {
+                GlobalKind::Const(..) => {
+                    self.const_value(&name.text, name.span);
+                }
+                GlobalKind::Let(item) => self.within(Scope::new(Place::Unused), |checker| {
+                    checker.inline_unused(item);
+                }),
+                GlobalKind::Set(..) => {}
+            }
+            self.server_reads.clear();
+            self.report(
+                Diagnostic::new(
+                    Code::UnusedName,
+                    format!("the {what} `{}` is never used", name.text),
+                    name.span,
+                    "not used in any rule or test",
+                )
+                .help("remove it"),
+            );
+        }
+    }
+}
+
+/// One name for two things.
+pub fn duplicate(name: &str, again: Span, first: Span) -> Diagnostic {
+    Diagnostic::new(Code::DuplicateName, format!("`{name}` is declared twice"), again, "declared again here")
+        .label(first, "first declared here")
+        .help("give one of them another name")
+}
