@@ -19,3 +19,28 @@ pub mod show;
 pub mod source;
 pub mod suggest;
 pub mod token;
+
+/// What is to be known of a policy's text.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    /// The typed tree; complete only if no diagnostic is an error.
+    pub program: hir::Program,
+    /// What is wrong with it, in the order of the text.
+    pub diagnostics: Vec<diag::Diagnostic>,
+}
+
+impl Analysis {
+    /// Whether the program can be compiled.
+    pub fn is_valid(&self) -> bool {
+        !self.diagnostics.iter().any(diag::Diagnostic::is_error)
+    }
+}
+
+/// Parses and checks a policy.
+pub fn analyze(source: &source::SourceFile) -> Analysis {
+    let (policy, mut diagnostics) = parse::parse(source);
+    let (program, found) = check::check(&policy, source);
+    diagnostics.extend(found);
+    diagnostics.sort_by_key(|diagnostic| diagnostic.primary.as_ref().map(|label| label.span.start));
+    Analysis { program, diagnostics }
+}

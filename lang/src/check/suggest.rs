@@ -7,6 +7,7 @@ use tcpc_stdlib::option::OPTIONS;
 
 use crate::diag::Diagnostic;
 use crate::source::Span;
+use crate::suggest;
 
 /// Words from C programs and other tools, and what a policy calls the same thing.
 const SYNONYMS: &[(&str, &str)] = &[
@@ -41,24 +42,12 @@ const SYNONYMS: &[(&str, &str)] = &[
 ///
 /// A kernel spelling or a synonym wins over a near miss. `None` if nothing is close.
 pub fn closest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let lower = name.to_lowercase();
-    let known_as = translate(&lower);
-    let limit = (name.chars().count() / 3).max(1);
-    let mut best: Option<(usize, &'n str)> = None;
-    for candidate in candidates {
-        if known_as == Some(candidate) {
-            return Some(candidate);
-        }
-        let candidate_lower = candidate.to_lowercase();
-        if candidate_lower.chars().count().abs_diff(lower.chars().count()) > limit {
-            continue;
-        }
-        let distance = distance(&lower, &candidate_lower);
-        if distance <= limit && best.is_none_or(|(shortest, _)| distance < shortest) {
-            best = Some((distance, candidate));
-        }
+    let known_as = translate(&name.to_lowercase());
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    match candidates.iter().find(|candidate| known_as == Some(**candidate)) {
+        Some(candidate) => Some(*candidate),
+        None => suggest::closest(name, candidates),
     }
-    best.map(|(_, candidate)| candidate)
 }
 
 /// The same, as a sentence and an edit on a diagnostic.
@@ -100,40 +89,9 @@ fn translate(lower: &str) -> Option<&'static str> {
     event().or_else(option).or_else(field).or_else(state).or_else(synonym)
 }
 
-/// Edits (insert, delete, replace, swap of neighbours) that turn one text into the other.
-fn distance(from: &str, to: &str) -> usize {
-    let from: Vec<char> = from.chars().collect();
-    let to: Vec<char> = to.chars().collect();
-    let width = to.len() + 1;
-    let mut before_last = vec![0; width];
-    let mut last: Vec<usize> = (0..width).collect();
-    for (row, a) in from.iter().enumerate() {
-        let mut current = Vec::with_capacity(width);
-        current.push(row + 1);
-        for (column, b) in to.iter().enumerate() {
-            let replaced = last[column] + usize::from(a != b);
-            let mut edits = replaced.min(last[column + 1] + 1).min(current[column] + 1);
-            let swapped = row > 0 && column > 0 && *a == to[column - 1] && from[row - 1] == *b;
-            if swapped {
-                edits = edits.min(before_last[column - 1] + 1);
-            }
-            current.push(edits);
-        }
-        before_last = std::mem::replace(&mut last, current);
-    }
-    last[width - 1]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_edits() {
-        assert_eq!(distance("snd_cwmd", "snd_cwnd"), 1);
-        assert_eq!(distance("sndubf", "sndbuf"), 1);
-        assert_eq!(distance("", "rto"), 3);
-    }
 
     #[test]
     fn prefers_the_kernels_spelling_to_a_near_miss() {
