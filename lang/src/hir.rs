@@ -6,6 +6,8 @@
 //! nanoseconds, sizes in bytes, rates in bytes per second, percentages in 2^-32. Ports are in host
 //! order. Addresses are 128 bits in network reading order, IPv4 as `::ffff:a.b.c.d`.
 
+mod print;
+
 use tcpc_stdlib::builtin::BuiltinId;
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::field::Field;
@@ -97,7 +99,8 @@ pub struct Counter {
 pub struct Set {
     /// Its name; `{…}` written in place has none.
     pub name: Option<String>,
-    /// Type of what it can hold: `Ip` for addresses and prefixes, `Port`, `Int`, `Packets`, ….
+    /// Type of what it can hold: `Ip` for addresses and prefixes, `Port`, `Int`, `Packets`, …. A named
+    /// set of plain numbers is `Int` and is also asked for ports and packets.
     pub element: Type,
     /// Both ends included, sorted, neither overlapping nor adjacent.
     pub ranges: Vec<(u128, u128)>,
@@ -169,7 +172,8 @@ pub enum ReplyValue {
 pub struct Expr {
     /// What it is.
     pub kind: ExprKind,
-    /// Its type.
+    /// Its type. Where a number of packets or a port is used as a plain number, or a plain number as
+    /// one of these, it is the type of the use: the values are the same.
     pub ty: Type,
     /// Its place.
     pub span: Span,
@@ -287,6 +291,38 @@ pub enum ArithOp {
     Shl,
     /// Right by the right side; 64 and more give zero.
     Shr,
+}
+
+impl CompareOp {
+    /// The operator as it is written.
+    pub const fn text(self) -> &'static str {
+        match self {
+            CompareOp::Eq => "==",
+            CompareOp::Ne => "!=",
+            CompareOp::Lt => "<",
+            CompareOp::Le => "<=",
+            CompareOp::Gt => ">",
+            CompareOp::Ge => ">=",
+        }
+    }
+}
+
+impl ArithOp {
+    /// The operator as it is written.
+    pub const fn text(self) -> &'static str {
+        match self {
+            ArithOp::Add => "+",
+            ArithOp::Sub => "-",
+            ArithOp::Mul => "*",
+            ArithOp::Div => "/",
+            ArithOp::Rem => "%",
+            ArithOp::And => "&",
+            ArithOp::Or => "|",
+            ArithOp::Xor => "^",
+            ArithOp::Shl => "<<",
+            ArithOp::Shr => ">>",
+        }
+    }
 }
 
 /// A test.

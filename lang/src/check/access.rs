@@ -98,8 +98,7 @@ impl<'a> Checker<'a> {
                 "no socket that is locked",
             ));
         }
-        if let Some(event) =
-            self.scope.events.iter().copied().find(|event| event.sock == Sock::FullOrRequest)
+        if let Some(event) = self.scope.events.iter().copied().find(|event| event.sock == Sock::FullOrRequest)
         {
             self.server_read(name, "cannot be read and counts as 0", event, span);
         }
@@ -189,7 +188,11 @@ impl<'a> Checker<'a> {
                     span,
                     format!("{always} holds"),
                 )
-                .help(if side == role { "leave it out" } else { "remove the rule, or choose another event" }),
+                .help(if side == role {
+                    "leave it out"
+                } else {
+                    "remove the rule, or choose another event"
+                }),
             );
         }
         fold::test(ExprKind::IsRole(role), span)

@@ -15,11 +15,7 @@ use crate::source::Span;
 
 impl<'a> Checker<'a> {
     /// `NAME = EXPR {or EXPR}`: one row for each alternative.
-    pub(super) fn assign(
-        &mut self,
-        target: &'a Name,
-        alternatives: &'a [Ast],
-    ) -> Option<Vec<AssignId>> {
+    pub(super) fn assign(&mut self, target: &'a Name, alternatives: &'a [Ast]) -> Option<Vec<AssignId>> {
         let option = self.assignable(target)?;
         let here = self.assignable_here(option, target.span);
         if let Some(since) = option.set_since {
@@ -139,9 +135,7 @@ impl<'a> Checker<'a> {
                 ),
             };
             let instead = words::list(limit.instead.iter().copied(), "or");
-            return Some(
-                Diagnostic::new(code, message, span, label).help(format!("assign it in {instead}")),
-            );
+            return Some(Diagnostic::new(code, message, span, label).help(format!("assign it in {instead}")));
         }
         match event.sock {
             Sock::Full => None,
@@ -153,7 +147,9 @@ impl<'a> Checker<'a> {
                     span,
                     "the server has no socket yet",
                 )
-                .help("add `role == client` to the condition, or assign it in `tcp_connect` or `established`"),
+                .help(
+                    "add `role == client` to the condition, or assign it in `tcp_connect` or `established`",
+                ),
             ),
             Sock::Unlocked | Sock::None => Some(Diagnostic::new(
                 Code::NoSocketHere,

@@ -42,9 +42,11 @@ impl<'a> Checker<'a> {
     }
 
     fn unknown_function(&mut self, name: &Name) -> Option<Term> {
-        let own = self.globals.rows().iter().filter(
-            |row| matches!(row.kind, GlobalKind::Let(item) if item.params.is_some()),
-        );
+        let own = self
+            .globals
+            .rows()
+            .iter()
+            .filter(|row| matches!(row.kind, GlobalKind::Let(item) if item.params.is_some()));
         let own: Vec<&str> = own.map(|row| row.name.text.as_str()).collect();
         let built_in = BUILTINS.iter().filter(|row| row.signature.contains('(')).map(|row| row.name);
         let diagnostic = Diagnostic::new(

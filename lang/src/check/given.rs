@@ -63,14 +63,12 @@ impl<'a> Checker<'a> {
                     case.connection().role = Some((role, span));
                     one(Given::Role(role))
                 }
-                term => self.fail(
-                    Diagnostic::new(
-                        Code::TypeMismatch,
-                        "the role is `client` or `server`",
-                        term.span(),
-                        "not a role",
-                    ),
-                ),
+                term => self.fail(Diagnostic::new(
+                    Code::TypeMismatch,
+                    "the role is `client` or `server`",
+                    term.span(),
+                    "not a role",
+                )),
             },
             "hz" => {
                 let hz = self.plain(value, Type::Int, "`hz`")?;

@@ -69,15 +69,10 @@ impl<'a> Checker<'a> {
         if set.element != element.ty && !plain && !set.ranges.is_empty() {
             let declared = set.span;
             let mut diagnostic = mismatch(element.ty, set.element, element.span, right, "in a set");
-            diagnostic.message = format!(
-                "{} is never in a set of {}",
-                super::words::a(element.ty),
-                plural(set.element)
-            );
-            diagnostic.primary = Some(crate::diag::Label {
-                span: right,
-                text: format!("a set of {}", plural(set.element)),
-            });
+            diagnostic.message =
+                format!("{} is never in a set of {}", super::words::a(element.ty), plural(set.element));
+            diagnostic.primary =
+                Some(crate::diag::Label { span: right, text: format!("a set of {}", plural(set.element)) });
             if declared != right {
                 diagnostic = diagnostic.label(declared, "declared here");
             }

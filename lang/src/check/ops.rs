@@ -393,7 +393,7 @@ fn unordered(ty: Type, span: Span) -> Diagnostic {
 }
 
 fn no_operator(op: ArithOp, side: &Expr, span: Span) -> Diagnostic {
-    let op = words::operator(op);
+    let op = op.text();
     let diagnostic = Diagnostic::new(
         Code::OperatorType,
         format!("`{op}` cannot be used with {}", words::a(side.ty)),

@@ -86,9 +86,10 @@ impl<'a> Checker<'a> {
         );
         warning = match (question.unit, number) {
             (Unit::Jiffies, Some(number)) => {
-                let lasts = HZ_CHOICES.iter().filter(|hz| **hz != 300).map(|&hz| {
-                    format!("{} at HZ={hz}", show(Type::Duration, jiffies_to_nanos(number, hz)))
-                });
+                let lasts = HZ_CHOICES
+                    .iter()
+                    .filter(|hz| **hz != 300)
+                    .map(|&hz| format!("{} at HZ={hz}", show(Type::Duration, jiffies_to_nanos(number, hz))));
                 let lasts: Vec<String> = lasts.collect();
                 let plural = if number == 1 { "jiffy is" } else { "jiffies are" };
                 warning
@@ -127,7 +128,10 @@ impl<'a> Checker<'a> {
                 self.report(
                     Diagnostic::new(
                         Code::DefaultReply,
-                        format!("`false` leaves `{}` to the kernel, which decides as without a policy", event.name),
+                        format!(
+                            "`false` leaves `{}` to the kernel, which decides as without a policy",
+                            event.name
+                        ),
                         span,
                         "the same as no answer",
                     )
@@ -167,11 +171,8 @@ impl<'a> Checker<'a> {
         let rounded = number.div_ceil(scale).saturating_mul(scale);
         if rounded != number {
             let (unit, shown) = (question.unit.name(), show(question.ty, rounded));
-            let message = format!(
-                "`{}` counts in {unit}: {} becomes {shown}",
-                event.name,
-                show(question.ty, number)
-            );
+            let message =
+                format!("`{}` counts in {unit}: {} becomes {shown}", event.name, show(question.ty, number));
             self.report(
                 Diagnostic::new(Code::RoundedValue, message, span, "rounded up").suggest(span, shown),
             );

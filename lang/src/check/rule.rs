@@ -47,8 +47,8 @@ impl<'a> Checker<'a> {
             let (body, ends) = checker.body(&rule.body);
             (condition, body, ends)
         });
-        let always = rule.condition.is_none()
-            || condition.as_ref().and_then(fold::constant_bool) == Some(true);
+        let always =
+            rule.condition.is_none() || condition.as_ref().and_then(fold::constant_bool) == Some(true);
         if always && ends {
             for event in &events {
                 ended.entry(event.number).or_insert(id);
@@ -58,8 +58,13 @@ impl<'a> Checker<'a> {
             && statements.is_empty()
         {
             self.report(
-                Diagnostic::new(Code::EmptyRule, format!("the rule `{name}` does nothing"), rule.span, "empty")
-                    .help("its hits are counted all the same; `count NAME` says so"),
+                Diagnostic::new(
+                    Code::EmptyRule,
+                    format!("the rule `{name}` does nothing"),
+                    rule.span,
+                    "empty",
+                )
+                .help("its hits are counted all the same; `count NAME` says so"),
             );
         }
         let condition = condition.filter(|_| !always);
@@ -142,7 +147,8 @@ impl<'a> Checker<'a> {
 
     fn unknown_event(&mut self, name: &Name) {
         let groups = EVENT_GROUPS.iter().map(|group| group.name);
-        let candidates = EVENTS.iter().filter(|event| event.number != 0).map(|event| event.name).chain(groups);
+        let candidates =
+            EVENTS.iter().filter(|event| event.number != 0).map(|event| event.name).chain(groups);
         let mut diagnostic = Diagnostic::new(
             Code::UnknownEvent,
             format!("unknown event `{}`", name.text),

@@ -117,8 +117,13 @@ impl<'a> Checker<'a> {
         };
         if low > high {
             return self.fail(
-                Diagnostic::new(Code::EmptyRange, "this range ends before it begins", span, "nothing is in it")
-                    .help("the smaller end comes first"),
+                Diagnostic::new(
+                    Code::EmptyRange,
+                    "this range ends before it begins",
+                    span,
+                    "nothing is in it",
+                )
+                .help("the smaller end comes first"),
             );
         }
         members.push(Element { low, high, span });

@@ -117,12 +117,7 @@ impl<'a> Checker<'a> {
             }
             other => (other, None),
         };
-        self.scope.locals.push(LocalName {
-            name: name.text.clone(),
-            span: name.span,
-            meaning,
-            used: false,
-        });
+        self.scope.locals.push(LocalName { name: name.text.clone(), span: name.span, meaning, used: false });
         statement
     }
 
@@ -207,10 +202,7 @@ impl<'a> Checker<'a> {
                     "this value is lost",
                 )
                 .label(target.span, "assigned again here")
-                .help(format!(
-                    "to try one value after the other, write `{} = A or B`",
-                    target.text
-                )),
+                .help(format!("to try one value after the other, write `{} = A or B`", target.text)),
             );
         } else {
             assigned.push((&target.text, target.span));

@@ -78,9 +78,8 @@ fn translate(lower: &str) -> Option<&'static str> {
         })
     };
     let option = || OPTIONS.iter().find(|option| is(option.kernel)).map(|option| option.name);
-    let field = || {
-        FIELDS.iter().find(|field| !field.name.is_empty() && is(field.kernel)).map(|field| field.name)
-    };
+    let field =
+        || FIELDS.iter().find(|field| !field.name.is_empty() && is(field.kernel)).map(|field| field.name);
     let state = || {
         let stem = lower.strip_prefix("bpf_").unwrap_or(lower).strip_prefix("tcp_")?;
         TCP_STATES.iter().find(|state| state.name.eq_ignore_ascii_case(stem)).map(|state| state.name)

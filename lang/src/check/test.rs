@@ -58,12 +58,8 @@ impl<'a> Checker<'a> {
                 self.report(duplicate(&test.name, test.name_span, earlier));
             }
             self.scope = Scope::new(Place::Test(None));
-            let mut case = Case {
-                connections: HashMap::new(),
-                current: String::new(),
-                hz: HZ_DEFAULT,
-                expects: false,
-            };
+            let mut case =
+                Case { connections: HashMap::new(), current: String::new(), hz: HZ_DEFAULT, expects: false };
             let steps = self.steps(&test.steps, &mut case);
             if !case.expects {
                 self.report(
@@ -98,8 +94,7 @@ impl<'a> Checker<'a> {
                 }
                 ast::Step::Advance(time) => {
                     self.scope.place = Place::Constant;
-                    let wanted =
-                        Wanted { ty: Type::Duration, unit: Unit::Milliseconds, who: "`advance`" };
+                    let wanted = Wanted { ty: Type::Duration, unit: Unit::Milliseconds, who: "`advance`" };
                     if let Some(Value::Number(nanos)) = self.constant(time, &wanted) {
                         checked.push(Step::Advance(nanos));
                     }
@@ -228,16 +223,15 @@ impl<'a> Checker<'a> {
         let mut known: Vec<String> = self.labels.keys().cloned().collect();
         known.sort();
         let known = known.iter().map(String::as_str).collect();
-        self.unknown_subject("rule", "a rule has the name before its `on`, or its event and line", name, known)
+        self.unknown_subject(
+            "rule",
+            "a rule has the name before its `on`, or its event and line",
+            name,
+            known,
+        )
     }
 
-    fn unknown_subject(
-        &mut self,
-        what: &str,
-        help: &str,
-        name: &Name,
-        mut known: Vec<&str>,
-    ) -> Option<Expr> {
+    fn unknown_subject(&mut self, what: &str, help: &str, name: &Name, mut known: Vec<&str>) -> Option<Expr> {
         known.sort_unstable();
         let diagnostic = Diagnostic::new(
             Code::UnknownSubject,

@@ -136,9 +136,8 @@ impl<'a> Checker<'a> {
                 diagnostic.help(format!("if bytes are meant, write `{literal}` or `{in_bytes}`"))
             }
             Type::Size => diagnostic.help(format!("if bytes are meant, write `{literal}`")),
-            Type::Rate => diagnostic.help(format!(
-                "if bytes per second are meant, as the kernel counts them, write `{literal}`"
-            )),
+            Type::Rate => diagnostic
+                .help(format!("if bytes per second are meant, as the kernel counts them, write `{literal}`")),
             _ => diagnostic.help(format!("write `{literal}` if that is meant")),
         };
         // A name stands for the number in other places too.
@@ -185,9 +184,7 @@ fn with_conversion(diagnostic: Diagnostic, a: Type, b: Type) -> Diagnostic {
         (Size, Packets) | (Packets, Size) => {
             "packets times the segment size are a size, as in `snd_cwnd * mss_cache`"
         }
-        (Size, Int) | (Int, Size) => {
-            "a size divided by a size is a plain number, as in `bytes_acked / 1KB`"
-        }
+        (Size, Int) | (Int, Size) => "a size divided by a size is a plain number, as in `bytes_acked / 1KB`",
         (Rate, Int | Packets) | (Int | Packets, Rate) => {
             "a rate divided by a rate is a plain number, as in `max_pacing_rate / 1Mbps`"
         }

@@ -3,7 +3,6 @@
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::unit::{Type, Unit};
 
-use crate::hir::ArithOp;
 use crate::show::show;
 
 /// The type with its article: `a duration`, `an int`.
@@ -73,22 +72,6 @@ pub fn bound(ty: Type, value: u64) -> String {
     let step = units.len() - 1;
     let step = (1..=step).rev().find(|step| scaled >= 1000f64.powi(*step as i32)).unwrap_or(0);
     format!("about {:.2}{}", scaled / 1000f64.powi(step as i32), units[step])
-}
-
-/// The operator as it is written.
-pub fn operator(op: ArithOp) -> &'static str {
-    match op {
-        ArithOp::Add => "+",
-        ArithOp::Sub => "-",
-        ArithOp::Mul => "*",
-        ArithOp::Div => "/",
-        ArithOp::Rem => "%",
-        ArithOp::And => "&",
-        ArithOp::Or => "|",
-        ArithOp::Xor => "^",
-        ArithOp::Shl => "<<",
-        ArithOp::Shr => ">>",
-    }
 }
 
 #[cfg(test)]

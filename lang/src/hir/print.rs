@@ -1,0 +1,239 @@
+//! The typed tree as text, for golden files and for people who look for a mistake.
+//!
+//! Every operation is in parentheses with its operator first, as in `(== remote_port 443)`.
+
+use std::fmt::{self, Display, Formatter, Write};
+
+use super::{Expr, ExprKind, Given, Program, ReplyValue, Role, Rule, Set, Step, Stmt, StmtKind, Test};
+use crate::show::{show, show_ip, show_value};
+use tcpc_stdlib::builtin::BUILTINS;
+use tcpc_stdlib::unit::Type;
+
+impl Display for Program {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (index, set) in self.sets.iter().enumerate() {
+            write_set(f, index, set)?;
+        }
+        for counter in &self.counters {
+            match counter.key {
+                Some(key) => writeln!(f, "counter {} by {key}", counter.name)?,
+                None => writeln!(f, "counter {}", counter.name)?,
+            }
+        }
+        for rule in &self.rules {
+            self.write_rule(f, rule)?;
+        }
+        for test in &self.tests {
+            self.write_test(f, test)?;
+        }
+        for requirement in &self.requirements {
+            writeln!(f, "requires {} for {}", requirement.since, requirement.construct)?;
+        }
+        Ok(())
+    }
+}
+
+impl Program {
+    /// An expression as text.
+    pub fn show_expr(&self, expr: &Expr) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write_expr(&mut text, expr);
+        text
+    }
+
+    fn write_rule(&self, f: &mut Formatter<'_>, rule: &Rule) -> fmt::Result {
+        let events: Vec<&str> = rule.events.iter().map(|event| event.name).collect();
+        write!(f, "rule {} on {}", rule.name, events.join(", "))?;
+        if let Some(condition) = &rule.condition {
+            write!(f, "\n    when {}", self.show_expr(condition))?;
+        }
+        writeln!(f)?;
+        self.write_block(f, &rule.body, 1)
+    }
+
+    fn write_block(&self, f: &mut Formatter<'_>, block: &[Stmt], depth: usize) -> fmt::Result {
+        for stmt in block {
+            let indent = "    ".repeat(depth);
+            match &stmt.kind {
+                StmtKind::Assign(ids) => {
+                    let rows = ids.iter().filter_map(|id| self.assignments.get(id.index()));
+                    let rows: Vec<_> = rows.collect();
+                    let option = rows.first().map_or("", |row| row.option.name);
+                    let values: Vec<String> = rows.iter().map(|row| self.show_expr(&row.value)).collect();
+                    writeln!(f, "{indent}{option} = {}", values.join(" or "))?;
+                }
+                StmtKind::Count(id, key) => {
+                    let name = self.counters.get(id.index()).map_or("", |counter| &counter.name);
+                    match key {
+                        Some(key) => writeln!(f, "{indent}count {name} by {}", self.show_expr(key))?,
+                        None => writeln!(f, "{indent}count {name}")?,
+                    }
+                }
+                StmtKind::Let(id, value) => {
+                    writeln!(f, "{indent}let {} = {}", self.local(id.index()), self.show_expr(value))?;
+                }
+                StmtKind::If(condition, then, otherwise) => {
+                    writeln!(f, "{indent}if {}", self.show_expr(condition))?;
+                    self.write_block(f, then, depth + 1)?;
+                    if !otherwise.is_empty() {
+                        writeln!(f, "{indent}else")?;
+                        self.write_block(f, otherwise, depth + 1)?;
+                    }
+                }
+                StmtKind::Stop => writeln!(f, "{indent}stop")?,
+                StmtKind::Reply(ReplyValue::Typed(value)) => {
+                    writeln!(f, "{indent}reply {}", self.show_expr(value))?;
+                }
+                StmtKind::Reply(ReplyValue::Raw(value)) => {
+                    writeln!(f, "{indent}reply raw {}", self.show_expr(value))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_test(&self, f: &mut Formatter<'_>, test: &Test) -> fmt::Result {
+        writeln!(f, "test \"{}\"", test.name)?;
+        self.write_steps(f, &test.steps, 1)
+    }
+
+    fn write_steps(&self, f: &mut Formatter<'_>, steps: &[Step], depth: usize) -> fmt::Result {
+        let indent = "    ".repeat(depth);
+        for step in steps {
+            match step {
+                Step::Given(given) => writeln!(f, "{indent}given {}", show_given(given))?,
+                Step::Fire { event, args, .. } if event.args.is_empty() => {
+                    debug_assert_eq!(args, &[0; 4]);
+                    writeln!(f, "{indent}fire {}", event.name)?;
+                }
+                Step::Fire { event, args, .. } => writeln!(f, "{indent}fire {} {args:?}", event.name)?,
+                Step::Advance(nanos) => writeln!(f, "{indent}advance {}", show(Type::Duration, *nanos))?,
+                Step::Expect(expect) => writeln!(f, "{indent}expect {}", self.show_expr(expect))?,
+                Step::Connection { name, steps } => {
+                    writeln!(f, "{indent}connection {name}")?;
+                    self.write_steps(f, steps, depth + 1)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn local(&self, index: usize) -> String {
+        let name = self.locals.get(index).map_or("?", |local| &local.name);
+        format!("{name}.{index}")
+    }
+
+    fn write_expr(&self, out: &mut String, expr: &Expr) -> fmt::Result {
+        match &expr.kind {
+            ExprKind::Const(value) => out.write_str(&show_value(expr.ty, value)),
+            ExprKind::Field(field) => out.write_str(field.name),
+            ExprKind::Arg(_, arg) => out.write_str(arg.name),
+            ExprKind::Option(option) => out.write_str(option.name),
+            ExprKind::Local(id) => out.write_str(&self.local(id.index())),
+            ExprKind::Let(id, value, body) => {
+                write!(out, "(let {} ", self.local(id.index()))?;
+                self.write_operands(out, &[value, body])
+            }
+            ExprKind::Not(operand) => {
+                out.write_str("(not ")?;
+                self.write_operands(out, &[operand])
+            }
+            ExprKind::And(left, right) => self.write_operation(out, "and", left, right),
+            ExprKind::Or(left, right) => self.write_operation(out, "or", left, right),
+            ExprKind::Compare(op, left, right) => self.write_operation(out, op.text(), left, right),
+            ExprKind::Arith(op, left, right) => self.write_operation(out, op.text(), left, right),
+            ExprKind::If(condition, then, otherwise) => {
+                out.write_str("(if ")?;
+                self.write_operands(out, &[condition, then, otherwise])
+            }
+            ExprKind::Call(id, args) => {
+                let row = BUILTINS.iter().find(|row| row.id == *id);
+                let name = row.map_or("?", |row| row.name);
+                if args.is_empty() {
+                    return write!(out, "({name})");
+                }
+                write!(out, "({name} ")?;
+                self.write_operands(out, &args.iter().collect::<Vec<_>>())
+            }
+            ExprKind::SamePrefix { v4, v6 } => {
+                let bits = |bits: &Option<u8>| bits.map_or("-".to_string(), |bits| bits.to_string());
+                write!(out, "(same_prefix v4={} v6={})", bits(v4), bits(v6))
+            }
+            ExprKind::In(element, id) => {
+                let index = id.index();
+                let name = self.sets.get(index).and_then(|set| set.name.clone());
+                out.write_str("(in ")?;
+                self.write_expr(out, element)?;
+                write!(out, " {})", name.unwrap_or_else(|| format!("set.{index}")))
+            }
+            ExprKind::IsRole(role) => write!(out, "(role {})", show_role(*role)),
+            ExprKind::Reply(event) => write!(out, "(reply {})", event.name),
+            ExprKind::HasReply => out.write_str("(has_reply)"),
+            ExprKind::Counter(id) => {
+                let name = self.counters.get(id.index()).map_or("?", |counter| &counter.name);
+                write!(out, "(counter {name})")
+            }
+            ExprKind::RuleHits(id) => {
+                let name = self.rules.get(id.index()).map_or("?", |rule| &rule.name);
+                write!(out, "(hits {name})")
+            }
+        }
+    }
+
+    fn write_operation(&self, out: &mut String, op: &str, left: &Expr, right: &Expr) -> fmt::Result {
+        write!(out, "({op} ")?;
+        self.write_operands(out, &[left, right])
+    }
+
+    fn write_operands(&self, out: &mut String, operands: &[&Expr]) -> fmt::Result {
+        for (index, operand) in operands.iter().enumerate() {
+            if index > 0 {
+                out.push(' ');
+            }
+            self.write_expr(out, operand)?;
+        }
+        out.write_char(')')
+    }
+}
+
+fn write_set(f: &mut Formatter<'_>, index: usize, set: &Set) -> fmt::Result {
+    let name = set.name.clone().unwrap_or_else(|| format!("set.{index}"));
+    write!(f, "set {name} of {}", set.element)?;
+    for &(low, high) in &set.ranges {
+        let shown = |bound: u128| match set.element {
+            Type::Ip => show_ip(bound),
+            ty => show(ty, bound as u64),
+        };
+        if low == high {
+            write!(f, "\n    {}", shown(low))?;
+        } else {
+            write!(f, "\n    {} .. {}", shown(low), shown(high))?;
+        }
+    }
+    writeln!(f)
+}
+
+fn show_given(given: &Given) -> String {
+    match given {
+        Given::Field(field, value) => format!("{} = {}", field.name, show_value(field.ty, value)),
+        Given::Option(option, value) => format!("{} = {}", option.name, show_value(option.ty, value)),
+        Given::Role(role) => format!("role = {}", show_role(*role)),
+        Given::Hz(hz) => format!("hz = {hz}"),
+        Given::Kernel(version) => format!("kernel = {version}"),
+        Given::Fails(option, Some(value), errno) => {
+            format!("{} {} fails {errno}", option.name, show_value(option.ty, value))
+        }
+        Given::Fails(option, None, errno) => format!("{} fails {errno}", option.name),
+        Given::WmemMax(bytes) => format!("wmem_max = {}", show(Type::Size, *bytes)),
+        Given::RmemMax(bytes) => format!("rmem_max = {}", show(Type::Size, *bytes)),
+        Given::SynTos(tos) => format!("syn_tos = {tos:#x}"),
+    }
+}
+
+fn show_role(role: Role) -> &'static str {
+    match role {
+        Role::Client => "client",
+        Role::Server => "server",
+    }
+}
