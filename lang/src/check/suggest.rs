@@ -71,12 +71,10 @@ pub fn did_you_mean<'n>(
 /// What a policy calls something that the kernel's headers, or habit, call `lower`.
 fn translate(lower: &str) -> Option<&'static str> {
     let is = |kernel: &str| kernel.eq_ignore_ascii_case(lower);
-    let event = || {
-        EVENTS.iter().find_map(|event| {
-            let stem = event.kernel.strip_suffix("_CB").unwrap_or(event.kernel);
-            (is(event.kernel) || is(stem)).then_some(event.name)
-        })
-    };
+    // Not every event has `_CB` at its end, and nobody remembers which.
+    let stem = |kernel: &'static str| kernel.strip_suffix("_CB").unwrap_or(kernel);
+    let asked = lower.strip_suffix("_cb").unwrap_or(lower);
+    let event = || EVENTS.iter().find(|event| stem(event.kernel).eq_ignore_ascii_case(asked)).map(|e| e.name);
     let option = || OPTIONS.iter().find(|option| is(option.kernel)).map(|option| option.name);
     let field =
         || FIELDS.iter().find(|field| !field.name.is_empty() && is(field.kernel)).map(|field| field.name);
