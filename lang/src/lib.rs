@@ -15,6 +15,7 @@ pub mod check;
 pub mod diag;
 pub mod hir;
 pub mod parse;
+pub mod print;
 pub mod show;
 pub mod source;
 pub mod suggest;

@@ -6,6 +6,7 @@ use lalrpop_util::ErrorRecovery;
 use crate::ast::{BinaryOp, Expr, ExprKind, Given, Name, Reply, Step, Stmt};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
+use crate::suggest::closest;
 use crate::token::{Token, fraction_without_unit};
 
 /// What the parser finds wrong in an item.
@@ -116,6 +117,17 @@ pub fn later_stmt(cx: &mut Context, keyword: &str, l: u32, r: u32) -> Stmt {
     Stmt::Unsupported(name(keyword, l, r))
 }
 
+/// `f(x)` where a statement is wanted.
+pub fn call_stmt(cx: &mut Context, name: Name, l: u32, r: u32) -> Stmt {
+    let message = format!("the value of `{}(…)` is not used", name.text);
+    let diagnostic = Diagnostic::new(Code::UnexpectedToken, message, span(l, r), "a call is not a statement")
+        .help(
+            "statements assign options (`sndbuf = 150KB`), `count`, `let`, `if`, `stop`, or answer with `->`",
+        );
+    cx.diagnostics.push(diagnostic);
+    Stmt::Error(span(l, r))
+}
+
 /// An expression that this version does not have.
 pub fn later_expr(cx: &mut Context, keyword: &str, span: Span) -> Expr {
     cx.diagnostics.push(not_yet(keyword, span));
@@ -154,12 +166,15 @@ pub fn given_value(
     let port = port.map(|(word, port)| {
         if word.text != "port" {
             let message = format!("unexpected name `{}`", word.text);
-            let diagnostic = Diagnostic::new(
+            let mut diagnostic = Diagnostic::new(
                 Code::UnexpectedToken,
                 message,
                 word.span,
                 "expected `,`, `port` or the next step",
             );
+            if closest(&word.text, ["port"]).is_some() {
+                diagnostic = diagnostic.help("did you mean `port`?").suggest(word.span, "port");
+            }
             cx.diagnostics.push(diagnostic);
         }
         port

@@ -27,7 +27,10 @@ pub fn describe(error: ParseError<u32, Token, ()>, around: &Surroundings) -> Dia
         ParseError::ExtraToken { token: (start, token, end) } => {
             around.unexpected(token, Span { start, end }, &Expected::new(&[]))
         }
-        ParseError::UnrecognizedEof { expected, .. } => around.breaks_off(&Expected::new(&expected)),
+        ParseError::UnrecognizedEof { expected, .. } => {
+            let last = around.tokens.last().map_or(Span::default(), |last| last.1);
+            around.breaks_off(last, &Expected::new(&expected))
+        }
         ParseError::InvalidToken { location } => {
             let span = Span { start: location, end: location };
             Diagnostic::new(Code::UnexpectedToken, "unexpected text", span, "")
@@ -53,29 +56,30 @@ impl Surroundings<'_, '_> {
         self.tokens.get(at).map(|token| token.0)
     }
 
-    /// The item ends where something is still wanted.
-    fn breaks_off(&self, expected: &Expected) -> Diagnostic {
-        let span = self.tokens.last().map_or(Span::default(), |last| last.1);
+    /// Something is still wanted after the token at `span`, and does not come.
+    fn breaks_off(&self, span: Span, expected: &Expected) -> Diagnostic {
         let label = format!("expected {} after this", expected.in_words());
-        let diagnostic = Diagnostic::new(Code::UnexpectedEnd, self.what_breaks_off(), span, label);
+        let message = format!("the {} breaks off", self.part(span));
+        let diagnostic = Diagnostic::new(Code::UnexpectedEnd, message, span, label);
         self.with_opening(diagnostic, span, expected)
     }
 
-    fn what_breaks_off(&self) -> &'static str {
-        match self.tokens.first().map(|first| first.0) {
-            Some(Token::Const) => "the constant breaks off",
-            Some(Token::Let) => "the definition breaks off",
-            Some(Token::Set) => "the set breaks off",
-            Some(Token::Test) => "the test breaks off",
-            _ => "the rule breaks off",
+    /// What stands at a place.
+    fn part(&self, span: Span) -> &'static str {
+        let first = self.tokens.first().map(|first| first.0);
+        let in_block = self.before(span).iter().any(|(token, _)| *token == Token::OpenBrace);
+        match first {
+            Some(Token::Const) => "constant",
+            Some(Token::Let) => "definition",
+            Some(Token::Set) => "set",
+            Some(Token::Test) if in_block => "step",
+            Some(Token::Test) => "test",
+            _ if in_block => "statement",
+            _ => "rule",
         }
     }
 
     fn unexpected(&self, token: Token, span: Span, expected: &Expected) -> Diagnostic {
-        if span.start == span.end {
-            // A brace that was put in for a missing one: the missing one was reported.
-            return self.breaks_off(expected);
-        }
         if let Some(diagnostic) = self.statement_word(span, expected) {
             return diagnostic;
         }
@@ -93,15 +97,29 @@ impl Surroundings<'_, '_> {
         if let Token::Version(_) = token {
             return *fraction_without_unit(self.slice(span), span);
         }
+        if let Some(last) = self.broken_line(span, expected) {
+            return self.breaks_off(last, expected);
+        }
         let message = format!("unexpected {}", token.describe(self.slice(span)));
-        let label = format!("expected {}", expected.in_words());
+        let label = match expected.nothing() {
+            true => format!("the {} is complete before this", self.part(span)),
+            false => format!("expected {}", expected.in_words()),
+        };
         let diagnostic = Diagnostic::new(Code::UnexpectedToken, message, span, label);
         self.hint(diagnostic, token, span, expected)
     }
 
+    /// The token before a place, if what it began is not complete and the place is on a later line
+    /// (or is a brace that was put in for a missing one).
+    fn broken_line(&self, span: Span, expected: &Expected) -> Option<Span> {
+        let last = self.before(span).last()?.1;
+        let between = self.text.get(last.end as usize..span.start as usize)?;
+        let complete = expected.nothing() || expected.after_value() || expected.has("}");
+        (span.start == span.end || (between.contains('\n') && !complete)).then_some(last)
+    }
+
     /// Adds the way out, where one is known.
     fn hint(&self, diagnostic: Diagnostic, token: Token, span: Span, expected: &Expected) -> Diagnostic {
-        let last = self.before(span).last().map(|last| last.0);
         let written = self.slice(span);
         match token {
             Token::Name(word) => match closest(word, expected.keywords()) {
@@ -121,12 +139,15 @@ impl Surroundings<'_, '_> {
             Token::Colon if expected.has("=") => {
                 diagnostic.help("types are not written: they follow from the value")
             }
-            Token::OpenBrace if expected.after_value() && last.is_some() && self.answers(span) => diagnostic
-                .help("a rule has either `-> REPLY` or a block; in a block the reply stands last: `{ … -> REPLY }`"),
-            Token::On if expected.has("stop") => diagnostic.help("close the block with `}` before the next rule"),
-            Token::Const if expected.has("stop") => {
-                diagnostic.help("constants stand outside of rules; in a block write `let`").suggest(span, "let")
+            Token::OpenBrace if expected.nothing() && self.answers(span) => diagnostic.help(
+                "a rule has either `-> REPLY` or a block; in a block the reply stands last: `{ … -> REPLY }`",
+            ),
+            Token::On if expected.has("stop") => {
+                diagnostic.help("close the block with `}` before the next rule")
             }
+            Token::Const if expected.has("stop") => diagnostic
+                .help("constants stand outside of rules; in a block write `let`")
+                .suggest(span, "let"),
             Token::CloseBrace if expected.nothing() => diagnostic.help("remove it: no block is open here"),
             _ if expected.has("NAME") && !expected.value() && KEYWORDS.contains(&written) => {
                 diagnostic.help(format!("`{written}` is a word of the language and can be no name"))
@@ -171,7 +192,7 @@ impl Surroundings<'_, '_> {
     /// A name was read as the start of an assignment, but what follows shows that it was meant as a
     /// word of this or another language.
     fn statement_word(&self, span: Span, expected: &Expected) -> Option<Diagnostic> {
-        if !(expected.has("=") && expected.has("+=")) {
+        if !expected.assignment() {
             return None;
         }
         let &(Token::Name(word), place) = self.before(span).last()? else { return None };

@@ -24,6 +24,7 @@ const GROUPS: &[Group] = &[
         members: &["given", "fire", "advance", "expect", "connection", ";"],
         words: "a step of the test",
     },
+    Group { signs: &["=", "+="], members: &["=", "+=", "-=", "[", ".", "("], words: "`=`" },
     Group {
         signs: &["INT", "(", "NAME"],
         members: &[
@@ -63,6 +64,11 @@ impl Expected {
         self.0.is_empty()
     }
 
+    /// Whether a name was read that can only be the target of an assignment.
+    pub fn assignment(&self) -> bool {
+        self.has("=") && self.has("+=")
+    }
+
     /// Whether a value would have been taken.
     pub fn value(&self) -> bool {
         self.has("INT") && self.has("(")
@@ -75,7 +81,8 @@ impl Expected {
 
     /// The words among them.
     pub fn keywords(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str).filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+        let words = self.0.iter().map(String::as_str).filter(|&word| word != "sample");
+        words.filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
     }
 
     /// "`->`, `{` or an operator".
@@ -93,13 +100,13 @@ impl Expected {
             "TEXT" => Some("a text in quotes".to_string()),
             "INT" => Some("a number".to_string()),
             "VERSION" => Some("a version".to_string()),
-            "BAD" | "PATH" | "LATER" | ";" => None,
+            "BAD" | "PATH" | "LATER" | "sample" | ";" => None,
             other => Some(format!("`{other}`")),
         });
         let mut words: Vec<String> = single.collect();
         words.append(&mut groups);
         match words.split_last() {
-            None => "nothing more".to_string(),
+            None => "the end".to_string(),
             Some((last, [])) => last.clone(),
             Some((last, others)) => format!("{} or {last}", others.join(", ")),
         }

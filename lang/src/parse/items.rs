@@ -60,11 +60,14 @@ pub fn split<'s>(
     tokens: Vec<Spanned<'s>>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Chunk<'s>> {
-    let file = File { text, indents: indents(text, &tokens), tokens, end: text.trim_end().len() as u32 };
+    let mut file =
+        File { text, indents: indents(text, &tokens), tokens, end: last_character(text), unclosed: 0 };
     let mut chunks = Vec::new();
     let mut at = 0;
     while at < file.tokens.len() {
-        if file.token(at) == Some(Token::Semicolon) {
+        let belated = file.token(at) == Some(Token::CloseBrace) && file.unclosed > 0;
+        if belated || file.token(at) == Some(Token::Semicolon) {
+            file.unclosed -= u32::from(belated);
             at += 1;
             continue;
         }
@@ -80,8 +83,10 @@ struct File<'s> {
     tokens: Vec<Spanned<'s>>,
     /// For each token that is the first of its line: how far it is indented.
     indents: Vec<Option<u32>>,
-    /// Where the text ends, blanks aside.
-    end: u32,
+    /// The last character of the text, blanks aside.
+    end: Span,
+    /// Braces that were reported as never closed: as many may be closed later without a word.
+    unclosed: u32,
 }
 
 fn indents(text: &str, tokens: &[Spanned]) -> Vec<Option<u32>> {
@@ -93,6 +98,11 @@ fn indents(text: &str, tokens: &[Spanned]) -> Vec<Option<u32>> {
         first.then(|| between.len() as u32 - between.rfind('\n').map_or(0, |at| at as u32 + 1))
     });
     indents.collect()
+}
+
+fn last_character(text: &str) -> Span {
+    let text = text.trim_end();
+    Span::new(text.char_indices().next_back().map_or(0, |(at, _)| at), text.len())
 }
 
 impl<'s> File<'s> {
@@ -149,7 +159,7 @@ impl<'s> File<'s> {
     }
 
     /// The item that starts at `at`, and where the next one starts.
-    fn chunk(&self, at: usize, diagnostics: &mut Vec<Diagnostic>) -> (Chunk<'s>, usize) {
+    fn chunk(&mut self, at: usize, diagnostics: &mut Vec<Diagnostic>) -> (Chunk<'s>, usize) {
         let span = self.tokens[at].1;
         if let Some(word) = self.begins_later(at) {
             diagnostics.push(not_yet(word, span));
@@ -192,7 +202,7 @@ impl<'s> File<'s> {
     }
 
     /// Up to the next item; open braces are reported and closed.
-    fn item(&self, at: usize, diagnostics: &mut Vec<Diagnostic>) -> (Chunk<'s>, usize) {
+    fn item(&mut self, at: usize, diagnostics: &mut Vec<Diagnostic>) -> (Chunk<'s>, usize) {
         let indent = self.indents[at].unwrap_or(0);
         let mut open: Vec<Span> = Vec::new();
         let mut end = at;
@@ -203,12 +213,16 @@ impl<'s> File<'s> {
             }
             match token {
                 Token::OpenBrace => open.push(self.tokens[end].1),
+                Token::CloseBrace if open.is_empty() && self.unclosed > 0 => break,
                 Token::CloseBrace => drop(open.pop()),
                 _ => {}
             }
             end += 1;
         }
         let mut tokens = self.tokens[at..end].to_vec();
+        while matches!(tokens.last(), Some((Token::Semicolon, _))) {
+            tokens.pop();
+        }
         if let Some(&brace) = open.last() {
             // A text without its end has swallowed the rest of its line, braces included.
             let swallowed = diagnostics.iter().any(|known| {
@@ -216,6 +230,7 @@ impl<'s> File<'s> {
                 known.code == Code::UnfinishedText && place > brace.start
             });
             if !swallowed {
+                self.unclosed += open.len() as u32;
                 diagnostics.push(self.unclosed(brace, end));
             }
             let place = tokens.last().map_or(0, |last| last.1.end);
@@ -235,10 +250,7 @@ impl<'s> File<'s> {
             Diagnostic::new(Code::UnclosedBrace, "this `{` is never closed", brace, "opened here");
         let diagnostic = match self.tokens.get(end) {
             Some((_, next)) => diagnostic.label(*next, "the next item starts here"),
-            None => {
-                let end = Span { start: self.end.saturating_sub(1), end: self.end };
-                diagnostic.label(end, "the file ends here")
-            }
+            None => diagnostic.label(self.end, "the file ends here"),
         };
         diagnostic.help("close the block with `}`")
     }

@@ -1,0 +1,223 @@
+//! Tokens and trees as text, for golden files and for looking at what the parser saw.
+//!
+//! A tree is printed one node to a line and by depth; expressions are prefix notation on one line,
+//! so that precedence shows: `a + b * c` is `(+ a (* b c))`.
+
+use std::fmt::Write;
+
+use crate::ast::*;
+use crate::source::SourceFile;
+use crate::token::lex;
+
+/// Every token with its place: `3:1 On`.
+pub fn tokens(source: &SourceFile) -> String {
+    let mut text = String::new();
+    for (token, span) in lex(source.text()).0 {
+        let (line, column) = source.line_column(span.start);
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{line}:{column}-{} {token:?}", column + span.end - span.start);
+    }
+    text
+}
+
+/// A whole tree.
+pub fn policy(policy: &Policy) -> String {
+    let mut printer = Printer::default();
+    policy.items.iter().for_each(|item| printer.item(item));
+    printer.text
+}
+
+#[derive(Default)]
+struct Printer {
+    text: String,
+    depth: usize,
+}
+
+impl Printer {
+    fn line(&mut self, line: impl AsRef<str>) {
+        let _ = writeln!(self.text, "{:indent$}{}", "", line.as_ref(), indent = 2 * self.depth);
+    }
+
+    fn nested(&mut self, body: impl FnOnce(&mut Printer)) {
+        self.depth += 1;
+        body(self);
+        self.depth -= 1;
+    }
+
+    fn item(&mut self, item: &Item) {
+        match item {
+            Item::Const(Const { name, value, .. }) => {
+                self.line(format!("const {} {}", name.text, expr(value)))
+            }
+            Item::Let(Let { name, params: None, value, .. }) => {
+                self.line(format!("let {} {}", name.text, expr(value)));
+            }
+            Item::Let(Let { name, params: Some(params), value, .. }) => {
+                let params: Vec<&str> = params.iter().map(|param| param.text.as_str()).collect();
+                self.line(format!("let {}({}) {}", name.text, params.join(" "), expr(value)));
+            }
+            Item::Set(Set { name, elements, .. }) => {
+                self.line(format!("set {} {}", name.text, list(elements)))
+            }
+            Item::Rule(rule) => self.rule(rule),
+            Item::Test(test) => {
+                self.line(format!("test {:?}", test.name));
+                self.nested(|inner| test.steps.iter().for_each(|step| inner.step(step)));
+            }
+            Item::Unsupported(keyword) => self.line(format!("unsupported {}", keyword.text)),
+            Item::Error(_) => self.line("error"),
+        }
+    }
+
+    fn rule(&mut self, rule: &Rule) {
+        let label = rule.label.as_ref().map_or(String::new(), |label| format!(" {}:", label.text));
+        let events: Vec<&str> = rule.events.iter().map(|event| event.text.as_str()).collect();
+        self.line(format!("rule{label} {}", events.join(" ")));
+        self.nested(|inner| {
+            if let Some(sample) = &rule.sample {
+                inner.line(format!("sample {}", expr(sample)));
+            }
+            if let Some(condition) = &rule.condition {
+                inner.line(format!("when {}", expr(condition)));
+            }
+            match &rule.body {
+                Body::Reply(reply) => inner.reply(reply),
+                Body::Block(block) => block.iter().for_each(|stmt| inner.stmt(stmt)),
+            }
+        });
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        self.line(format!("reply {}", reply.value.as_ref().map_or("default".into(), expr)));
+    }
+
+    fn stmt(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::Assign { target, alternatives, .. } => {
+                let values: Vec<String> = alternatives.iter().map(expr).collect();
+                self.line(format!("assign {} {}", target.text, values.join(" else ")));
+            }
+            Stmt::Count { name, by, .. } => {
+                let by = by.as_ref().map_or(String::new(), |by| format!(" by {}", expr(by)));
+                self.line(format!("count {}{by}", name.text));
+            }
+            Stmt::Let { name, value, .. } => self.line(format!("let {} {}", name.text, expr(value))),
+            Stmt::If { condition, then, otherwise, .. } => {
+                self.line(format!("if {}", expr(condition)));
+                self.nested(|inner| then.iter().for_each(|stmt| inner.stmt(stmt)));
+                if !otherwise.is_empty() {
+                    self.line("else");
+                    self.nested(|inner| otherwise.iter().for_each(|stmt| inner.stmt(stmt)));
+                }
+            }
+            Stmt::Stop(_) => self.line("stop"),
+            Stmt::Reply(reply) => self.reply(reply),
+            Stmt::Unsupported(keyword) => self.line(format!("unsupported {}", keyword.text)),
+            Stmt::Error(_) => self.line("error"),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Given(settings) => settings.iter().for_each(|given| self.line(setting(given))),
+            Step::Fire { event, args, expect, .. } => {
+                let args: String =
+                    args.iter().map(|(name, value)| format!(" {}={}", name.text, expr(value))).collect();
+                let expect =
+                    expect.as_ref().map_or(String::new(), |value| format!(" expect {}", expr(value)));
+                self.line(format!("fire {}{args}{expect}", event.text));
+            }
+            Step::Advance(value) => self.line(format!("advance {}", expr(value))),
+            Step::Expect(value) => self.line(format!("expect {}", expr(value))),
+            Step::Connection { name, steps, .. } => {
+                self.line(format!("connection {}", name.text));
+                self.nested(|inner| steps.iter().for_each(|step| inner.step(step)));
+            }
+            Step::Error(_) => self.line("error"),
+        }
+    }
+}
+
+fn setting(given: &Given) -> String {
+    match given {
+        Given::Value { name, value, port, .. } => {
+            let port = port.as_ref().map_or(String::new(), |port| format!(" port {}", expr(port)));
+            format!("given {} {}{port}", name.text, expr(value))
+        }
+        Given::Fails { name, value, errno, .. } => {
+            let value = value.as_ref().map_or(String::new(), |value| format!(" {}", expr(value)));
+            format!("given {}{value} fails {}", name.text, errno.text)
+        }
+        Given::Kernel { version: (major, minor), .. } => format!("given kernel {major}.{minor}"),
+    }
+}
+
+fn list(elements: &[Expr]) -> String {
+    let elements: Vec<String> = elements.iter().map(expr).collect();
+    format!("{{{}}}", elements.join(" "))
+}
+
+fn expr(expr: &Expr) -> String {
+    let node = |head: &str, operands: &[&Expr]| {
+        let operands: String = operands.iter().map(|operand| format!(" {}", self::expr(operand))).collect();
+        format!("({head}{operands})")
+    };
+    match &expr.kind {
+        ExprKind::Int(value) => value.to_string(),
+        ExprKind::Quantity(quantity, value) => format!("{value}{}", unit(*quantity)),
+        ExprKind::Str(text) => format!("{text:?}"),
+        ExprKind::Bool(value) => value.to_string(),
+        ExprKind::Ip(ip) => std::net::Ipv6Addr::from(*ip).to_string(),
+        ExprKind::Prefix(ip, length) => format!("{}/{length}", std::net::Ipv6Addr::from(*ip)),
+        ExprKind::Name(name) => name.clone(),
+        ExprKind::Call(name, args) => {
+            let args = args.iter().map(|(name, value)| match name {
+                Some(name) => format!(" {}:{}", name.text, self::expr(value)),
+                None => format!(" {}", self::expr(value)),
+            });
+            format!("({}(){})", name.text, args.collect::<String>())
+        }
+        ExprKind::Not(operand) => node("not", &[operand]),
+        ExprKind::Binary(op, left, right) => node(symbol(*op), &[left, right]),
+        ExprKind::In(left, right) => node("in", &[left, right]),
+        ExprKind::Range(low, high) => node("..", &[low, high]),
+        ExprKind::List(elements) => list(elements),
+        ExprKind::If(condition, then, otherwise) => node("if", &[condition, then, otherwise]),
+        ExprKind::Counter(name) => format!("(counter {})", name.text),
+        ExprKind::Rule(name) => format!("(rule {})", name.text),
+        ExprKind::Default => "default".into(),
+        ExprKind::Error => "error".into(),
+    }
+}
+
+fn unit(quantity: Quantity) -> &'static str {
+    match quantity {
+        Quantity::Duration => "ns",
+        Quantity::Size => "B",
+        Quantity::Rate => "B/s",
+        Quantity::Percent => "/2^32",
+    }
+}
+
+fn symbol(op: BinaryOp) -> &'static str {
+    match op {
+        BinaryOp::Or => "or",
+        BinaryOp::And => "and",
+        BinaryOp::Eq => "==",
+        BinaryOp::Ne => "!=",
+        BinaryOp::Lt => "<",
+        BinaryOp::Le => "<=",
+        BinaryOp::Gt => ">",
+        BinaryOp::Ge => ">=",
+        BinaryOp::BitOr => "|",
+        BinaryOp::BitXor => "^",
+        BinaryOp::BitAnd => "&",
+        BinaryOp::Shl => "<<",
+        BinaryOp::Shr => ">>",
+        BinaryOp::Add => "+",
+        BinaryOp::Sub => "-",
+        BinaryOp::Mul => "*",
+        BinaryOp::Div => "/",
+        BinaryOp::Rem => "%",
+    }
+}
