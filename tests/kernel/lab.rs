@@ -37,15 +37,19 @@ const SYSCTLS: &[(&str, &str)] = &[
     ("net/ipv6/conf/default/router_solicitations", "0"),
 ];
 
-/// Address family of an experiment; the two ends' addresses share 44 (IPv6) or 24 (IPv4) bits.
+/// The pair of addresses that an experiment uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
+pub enum Pair {
     V4,
+    /// Two addresses that share their first 44 bits and more.
     V6,
+    /// Two addresses that do not.
+    V6Far,
 }
 
-impl Family {
-    pub const BOTH: [Family; 2] = [Family::V4, Family::V6];
+impl Pair {
+    pub const NEAR: [Pair; 2] = [Pair::V4, Pair::V6];
+    const ALL: [Pair; 3] = [Pair::V4, Pair::V6, Pair::V6Far];
 }
 
 /// One end.
@@ -53,6 +57,7 @@ pub struct Side {
     pub name: String,
     pub cgroup: PathBuf,
     namespace: File,
+    /// Last byte of its addresses: 1 for the client.
     last: u8,
     pub mac: [u8; 6],
 }
@@ -121,9 +126,9 @@ impl Lab {
         ));
         lab.client.finish();
         lab.server.finish();
-        for family in Family::BOTH {
-            lab.client.route(lab.server.address(family), lab.server.mac);
-            lab.server.route(lab.client.address(family), lab.client.mac);
+        for pair in Pair::ALL {
+            lab.client.route(lab.server.address(pair), lab.server.mac);
+            lab.server.route(lab.client.address(pair), lab.client.mac);
         }
         lab
     }
@@ -152,10 +157,9 @@ impl Side {
     fn finish(&mut self) {
         self.ip(&format!("link set {DEVICE} up"));
         self.ip("link set lo up");
-        for family in Family::BOTH {
-            let rest = if family == Family::V4 { "" } else { " nodad" };
-            let width = if family == Family::V4 { 32 } else { 128 };
-            self.ip(&format!("addr add {}/{width} dev {DEVICE}{rest}", self.address(family)));
+        for pair in Pair::ALL {
+            let (width, rest) = if pair == Pair::V4 { (32, "") } else { (128, " nodad") };
+            self.ip(&format!("addr replace {}/{width} dev {DEVICE}{rest}", self.address(pair)));
         }
         let shown = self.ip(&format!("-o link show {DEVICE}"));
         let text = shown.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap();
@@ -165,16 +169,18 @@ impl Side {
     }
 
     /// This side's address.
-    pub fn address(&self, family: Family) -> IpAddr {
-        match family {
-            Family::V4 => [10, 66, 1, self.last].into(),
-            Family::V6 => [0xfd66, 0, 0x10, 1, 0, 0, 0, u16::from(self.last)].into(),
+    pub fn address(&self, pair: Pair) -> IpAddr {
+        let last = u16::from(self.last);
+        match pair {
+            Pair::V4 => [10, 66, 1, self.last].into(),
+            Pair::V6Far if self.last == 2 => [0xfd99, 0, 0x11, 2, 0, 0, 0, last].into(),
+            Pair::V6 | Pair::V6Far => [0xfd66, 0, 0x10, 1, 0, 0, 0, last].into(),
         }
     }
 
     /// Its address with [`PORT`].
-    pub fn socket_address(&self, family: Family) -> SocketAddr {
-        SocketAddr::new(self.address(family), PORT)
+    pub fn socket_address(&self, pair: Pair) -> SocketAddr {
+        SocketAddr::new(self.address(pair), PORT)
     }
 
     /// Sends frames for an address to a hardware address, whoever that is.
@@ -184,7 +190,7 @@ impl Side {
     }
 
     fn route(&self, address: IpAddr, mac: [u8; 6]) {
-        self.ip(&format!("route add {address} dev {DEVICE}"));
+        self.ip(&format!("route replace {address} dev {DEVICE}"));
         self.neighbour(address, mac);
     }
 

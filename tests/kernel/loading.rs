@@ -12,7 +12,7 @@ use tcpc_loader::{
 };
 use tcpc_stdlib::manifest::CongestionUse;
 
-use super::lab::{Family, Side, lab};
+use super::lab::{Pair, Side, lab};
 use super::probes::syn_times;
 use super::programs;
 
@@ -55,7 +55,7 @@ fn jiffies_are_those_of_this_kernel_and_hits_are_counted() {
     assert_eq!(attached.roundings.len(), 1);
     assert!(attached.roundings[0].given > attached.roundings[0].asked);
     assert_eq!(counters(&attached.pins).unwrap().rules[0].hits, Some(0));
-    let times = syn_times(&lab, Family::V4, Duration::from_millis(100));
+    let times = syn_times(&lab, Pair::V4, Duration::from_millis(100));
     assert!(times.len() > 1, "{times:?}");
     let hits = counters(&attached.pins).unwrap().rules[0].hits.unwrap();
     assert!(hits >= times.len() as u64 - 1, "{hits} hits of {times:?}");

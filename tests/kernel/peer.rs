@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::lab::{DEVICE, Family, Lab, PORT, Side};
+use super::lab::{DEVICE, Lab, PORT, Pair, Side};
 use super::sys::PacketSocket;
 use super::wire::*;
 
@@ -49,9 +49,9 @@ pub struct BlackHole<'a> {
 }
 
 impl<'a> BlackHole<'a> {
-    pub fn new(lab: &'a Lab, side: &'a Side, family: Family) -> BlackHole<'a> {
+    pub fn new(lab: &'a Lab, side: &'a Side, pair: Pair) -> BlackHole<'a> {
         let peer = lab.peer(side);
-        let address = peer.address(family);
+        let address = peer.address(pair);
         side.neighbour(address, NOBODY);
         BlackHole { side, address, mac: peer.mac }
     }
@@ -71,7 +71,7 @@ pub struct RawPeer<'a> {
     tap: Tap,
     real: &'a Side,
     side: &'a Side,
-    family: Family,
+    pair: Pair,
     port: u16,
     remote_port: u16,
     sequence: u32,
@@ -84,26 +84,26 @@ pub struct RawPeer<'a> {
 }
 
 impl<'a> RawPeer<'a> {
-    /// The MSS that it announces: as much as fits for either family.
+    /// The MSS that it announces: as much as fits with either family.
     pub const MSS: u16 = 1440;
 
     /// Takes the place of the client; the real end is the server.
-    pub fn client(lab: &'a Lab, family: Family, port: u16) -> RawPeer<'a> {
-        RawPeer::new(&lab.client, &lab.server, family, port)
+    pub fn client(lab: &'a Lab, pair: Pair, port: u16) -> RawPeer<'a> {
+        RawPeer::new(&lab.client, &lab.server, pair, port)
     }
 
     /// Takes the place of the server; the real end is the client.
-    pub fn server(lab: &'a Lab, family: Family) -> RawPeer<'a> {
-        RawPeer::new(&lab.server, &lab.client, family, PORT)
+    pub fn server(lab: &'a Lab, pair: Pair) -> RawPeer<'a> {
+        RawPeer::new(&lab.server, &lab.client, pair, PORT)
     }
 
-    fn new(side: &'a Side, real: &'a Side, family: Family, port: u16) -> RawPeer<'a> {
-        real.neighbour(side.address(family), RAW);
+    fn new(side: &'a Side, real: &'a Side, pair: Pair, port: u16) -> RawPeer<'a> {
+        real.neighbour(side.address(pair), RAW);
         RawPeer {
             tap: Tap::open(side, port),
             real,
             side,
-            family,
+            pair,
             port,
             remote_port: PORT,
             sequence: 1_000_000,
@@ -118,7 +118,7 @@ impl<'a> RawPeer<'a> {
         let deadline = Instant::now() + within;
         loop {
             let segment = self.tap.next(deadline)?;
-            let theirs = segment.target == RAW && segment.source == self.real.address(self.family);
+            let theirs = segment.target == RAW && segment.source == self.real.address(self.pair);
             if theirs && want(&segment) {
                 return Some(segment);
             }
@@ -129,8 +129,8 @@ impl<'a> RawPeer<'a> {
     pub fn send(&mut self, flags: u8, payload: &[u8], options: &[u8]) {
         let frame = build(&Outgoing {
             macs: (self.real.mac, RAW),
-            source: (self.side.address(self.family), self.port),
-            destination: (self.real.address(self.family), self.remote_port),
+            source: (self.side.address(self.pair), self.port),
+            destination: (self.real.address(self.pair), self.remote_port),
             sequence: self.sequence,
             acknowledged: if flags & ACK != 0 { self.acknowledged } else { 0 },
             flags,
@@ -197,6 +197,6 @@ impl Drop for RawPeer<'_> {
         if !std::thread::panicking() {
             self.send(RST | ACK, &[], &[]);
         }
-        self.real.neighbour(self.side.address(self.family), self.side.mac);
+        self.real.neighbour(self.side.address(self.pair), self.side.mac);
     }
 }

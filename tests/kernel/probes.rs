@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::lab::{Family, Lab, PORT, Side};
+use super::lab::{Lab, PORT, Pair, Side};
 use super::peer::{BlackHole, RawPeer, Tap};
 use super::sys;
 use super::wire::*;
@@ -31,10 +31,10 @@ impl Role {
 }
 
 /// When the client sends its SYNs to a server that is not there: milliseconds after the first.
-pub fn syn_times(lab: &Lab, family: Family, within: Duration) -> Vec<u64> {
+pub fn syn_times(lab: &Lab, pair: Pair, within: Duration) -> Vec<u64> {
     let tap = Tap::open(&lab.server, PORT);
-    let _hole = BlackHole::new(lab, &lab.client, family);
-    let address = lab.server.socket_address(family);
+    let _hole = BlackHole::new(lab, &lab.client, pair);
+    let address = lab.server.socket_address(pair);
     let refused = lab.client.inside(|| TcpStream::connect_timeout(&address, within));
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::TimedOut);
     let segments = tap.drain(Duration::from_millis(20));
@@ -42,9 +42,9 @@ pub fn syn_times(lab: &Lab, family: Family, within: Duration) -> Vec<u64> {
 }
 
 /// When the server sends its SYN-ACKs to a client that does not answer: milliseconds after the first.
-pub fn synack_times(lab: &Lab, family: Family, within: Duration) -> Vec<u64> {
-    let _listener = listen(lab, family);
-    let mut peer = RawPeer::client(lab, family, RAW_CLIENT_PORT);
+pub fn synack_times(lab: &Lab, pair: Pair, within: Duration) -> Vec<u64> {
+    let _listener = listen(lab, pair);
+    let mut peer = RawPeer::client(lab, pair, RAW_CLIENT_PORT);
     peer.syn(0);
     let end = Instant::now() + within;
     let mut seen = Vec::new();
@@ -82,10 +82,10 @@ impl Connection {
 }
 
 /// Connects the two sides and says a few words both ways.
-pub fn connect(lab: &Lab, family: Family) -> Connection {
+pub fn connect(lab: &Lab, pair: Pair) -> Connection {
     let tap = Tap::open(&lab.server, PORT);
-    let listener = listen(lab, family);
-    let client = dial(&lab.client, lab, family);
+    let listener = listen(lab, pair);
+    let client = dial(&lab.client, lab, pair);
     let (server, _) = listener.accept().unwrap();
     for (mut from, mut to) in [(&client, &server), (&server, &client)] {
         from.write_all(b"hello").unwrap();
@@ -95,12 +95,12 @@ pub fn connect(lab: &Lab, family: Family) -> Connection {
     Connection { client, server, segments: tap.drain(Duration::from_millis(20)) }
 }
 
-fn listen(lab: &Lab, family: Family) -> TcpListener {
-    lab.server.inside(|| TcpListener::bind(lab.server.socket_address(family))).unwrap()
+fn listen(lab: &Lab, pair: Pair) -> TcpListener {
+    lab.server.inside(|| TcpListener::bind(lab.server.socket_address(pair))).unwrap()
 }
 
-fn dial(client: &Side, lab: &Lab, family: Family) -> TcpStream {
-    client.inside(|| TcpStream::connect_timeout(&lab.server.socket_address(family), SOON)).unwrap()
+fn dial(client: &Side, lab: &Lab, pair: Pair) -> TcpStream {
+    client.inside(|| TcpStream::connect_timeout(&lab.server.socket_address(pair), SOON)).unwrap()
 }
 
 /// The windows in bytes that a real end offers.
@@ -113,8 +113,8 @@ pub struct Windows {
 }
 
 /// The windows that an end begins with.
-pub fn windows(lab: &Lab, family: Family, role: Role) -> Windows {
-    with_raw_peer(lab, family, role, |_real, peer, opening| {
+pub fn windows(lab: &Lab, pair: Pair, role: Role) -> Windows {
+    with_raw_peer(lab, pair, role, |_real, peer, opening| {
         peer.send(PSH | ACK, b"hello", &[]);
         let wanted = |one: &Segment| !one.has(SYN) && one.has(ACK);
         let first = match role {
@@ -127,16 +127,16 @@ pub fn windows(lab: &Lab, family: Family, role: Role) -> Windows {
 }
 
 /// Segments that an end with much to send puts on the wire before anything is acknowledged.
-pub fn initial_burst(lab: &Lab, family: Family, role: Role) -> u32 {
-    with_raw_peer(lab, family, role, |real, peer, _| {
+pub fn initial_burst(lab: &Lab, pair: Pair, role: Role) -> u32 {
+    with_raw_peer(lab, pair, role, |real, peer, _| {
         fill(real);
         peer.flight(Duration::from_millis(60), Duration::from_secs(1)).div_ceil(u32::from(RawPeer::MSS))
     })
 }
 
 /// The most segments that are on the way at once while everything is acknowledged.
-pub fn largest_flight(lab: &Lab, family: Family, role: Role) -> u32 {
-    with_raw_peer(lab, family, role, |real, peer, _| {
+pub fn largest_flight(lab: &Lab, pair: Pair, role: Role) -> u32 {
+    with_raw_peer(lab, pair, role, |real, peer, _| {
         let mut largest = 0;
         for _ in 0..12 {
             fill(real);
@@ -150,9 +150,9 @@ pub fn largest_flight(lab: &Lab, family: Family, role: Role) -> u32 {
 }
 
 /// The type of service of the server's data when the SYN came with this one.
-pub fn answered_tos(lab: &Lab, family: Family, tos: u8) -> u8 {
-    let listener = listen(lab, family);
-    let mut peer = RawPeer::client(lab, family, RAW_CLIENT_PORT);
+pub fn answered_tos(lab: &Lab, pair: Pair, tos: u8) -> u8 {
+    let listener = listen(lab, pair);
+    let mut peer = RawPeer::client(lab, pair, RAW_CLIENT_PORT);
     peer.tos = tos;
     peer.connect();
     let (mut real, _) = listener.accept().unwrap();
@@ -164,23 +164,23 @@ pub fn answered_tos(lab: &Lab, family: Family, tos: u8) -> u8 {
 /// the client's ACK.
 fn with_raw_peer<T>(
     lab: &Lab,
-    family: Family,
+    pair: Pair,
     role: Role,
     act: impl FnOnce(&TcpStream, &mut RawPeer<'_>, (Segment, Option<Segment>)) -> T,
 ) -> T {
     match role {
         Role::Client => {
-            let mut peer = RawPeer::server(lab, family);
+            let mut peer = RawPeer::server(lab, pair);
             let (real, (syn, ack)) = std::thread::scope(|scope| {
                 let accepting = scope.spawn(|| peer.accept());
-                let real = dial(&lab.client, lab, family);
+                let real = dial(&lab.client, lab, pair);
                 (real, accepting.join().unwrap())
             });
             act(&real, &mut peer, (syn, Some(ack)))
         }
         Role::Server => {
-            let listener = listen(lab, family);
-            let mut peer = RawPeer::client(lab, family, RAW_CLIENT_PORT);
+            let listener = listen(lab, pair);
+            let mut peer = RawPeer::client(lab, pair, RAW_CLIENT_PORT);
             let opening = peer.connect();
             let (real, _) = listener.accept().unwrap();
             act(&real, &mut peer, (opening, None))
