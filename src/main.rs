@@ -1,6 +1,22 @@
-//! The command line of tcpc.
+//! The `tcpc` command: arguments in, exit code out.
 
-#[allow(dead_code, reason = "the commands are not written yet")]
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod exit;
+mod host_errors;
+mod policy;
 mod render;
+mod ui;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let mut ui = ui::Ui::new(cli.format, cli.color);
+    let exit = commands::run(cli.command, &mut ui);
+    ui.finish(exit).into()
+}

@@ -9,10 +9,18 @@
 pub mod bpf;
 pub mod check;
 pub mod disasm;
+pub mod describe;
+pub mod ir;
+mod lower;
+mod mach;
 pub mod object;
+mod opt;
 
 use tcpc_lang::hir::Program;
 use tcpc_lang::source::SourceFile;
+use tcpc_stdlib::manifest::Manifest;
+
+use object::{Line, ObjectSpec, Relocation};
 
 /// What a caller may choose.
 #[derive(Clone, Debug)]
@@ -34,6 +42,8 @@ pub struct Compiled {
     pub asm: String,
     /// Instruction slots of the program.
     pub slots: usize,
+    /// What the object says of itself.
+    pub manifest: Manifest,
 }
 
 /// A failure that is not the author's.
@@ -47,12 +57,53 @@ pub enum CompileError {
 
 /// Compiles a checked policy.
 ///
+/// The object has passed [`check`]: its bytes obey the rules of the kernel's verifier.
+///
 /// # Errors
 /// [`CompileError`]: the policy is larger than a BPF program can be, or the compiler has a bug.
-pub fn compile(
-    _program: &Program,
-    _source: &SourceFile,
-    _options: &Options,
-) -> Result<Compiled, CompileError> {
-    Err(CompileError::Internal("not written yet".into()))
+pub fn compile(program: &Program, source: &SourceFile, options: &Options) -> Result<Compiled, CompileError> {
+    let mut lowered = lower::lower(program, source, options);
+    opt::optimize(&mut lowered.func).map_err(CompileError::Internal)?;
+    let ir = lowered.func.to_string();
+    let code = mach::generate(&mut lowered.func)?;
+    let slots = code.insns.len();
+    let manifest = describe::describe(program, source, options, &lowered);
+    let spec = ObjectSpec {
+        name: manifest.policy.clone(),
+        lines: lines(&code, source),
+        relocations: code.relocations.into_iter().map(|(slot, target)| Relocation { slot, target }).collect(),
+        code: code.insns,
+        maps: lowered.func.maps.values().cloned().collect(),
+        rodata: lowered.func.constants.values().cloned().collect(),
+        bss: lowered.func.counters.values().cloned().collect(),
+        source_name: source.file_name().to_owned(),
+        source_text: source.text().to_owned(),
+        manifest,
+    };
+    let object = object::write(&spec).map_err(|error| CompileError::Internal(error.to_string()))?;
+    let read = object::read(&object).map_err(|error| CompileError::Internal(error.to_string()))?;
+    check::check(&read).map_err(|error| CompileError::Internal(error.to_string()))?;
+    let asm = disasm::disassemble(&read);
+    Ok(Compiled { object, ir, asm, slots, manifest: read.manifest.unwrap_or_default() })
+}
+
+/// A line record for each change of place. The second half of a 64-bit load belongs to the first.
+fn lines(code: &mach::Code, source: &SourceFile) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for (slot, span) in code.spans.iter().enumerate() {
+        let (line, column) = source.line_column(span.start);
+        if lines.last().is_none_or(|last| (last.line, last.column) != (line, column)) {
+            lines.push(Line { slot, line, column });
+        }
+    }
+    lines
+}
+
+impl From<mach::MachError> for CompileError {
+    fn from(error: mach::MachError) -> CompileError {
+        match error {
+            mach::MachError::TooLarge(what) => CompileError::TooLarge(what),
+            mach::MachError::Internal(what) => CompileError::Internal(what),
+        }
+    }
 }

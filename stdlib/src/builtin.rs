@@ -82,3 +82,9 @@ pub const BUILTINS: &[Builtin] = &[
 
 /// Words of the language that name a value.
 pub const VALUE_WORDS: &[&str] = &["true", "false", "ipv4", "ipv6", "client", "server"];
+
+/// Where `hash` begins. Each 64-bit word of the arguments (an address is its four words in host order)
+/// is mixed in by: xor, times [`HASH_FACTOR`], xor with the upper half; the lower half is the result.
+pub const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
+/// The multiplier of `hash`.
+pub const HASH_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

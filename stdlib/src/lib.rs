@@ -15,6 +15,7 @@
 //! | [`unit`] | types of the language, units of the kernel |
 //! | [`kernel`] | versions and constants |
 //! | [`manifest`] | what an object says of itself |
+//! | [`policies`] | the standard library |
 
 #![forbid(unsafe_code)]
 
@@ -26,4 +27,5 @@ pub mod kernel;
 pub mod manifest;
 pub mod option;
 pub mod signature;
+pub mod policies;
 pub mod unit;

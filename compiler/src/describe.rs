@@ -1,0 +1,138 @@
+//! What an object says of itself: the manifest, from the typed program and from what lowering made.
+
+use tcpc_lang::hir::{ExprKind, Program, Requirement as Needed, Value};
+use tcpc_lang::source::SourceFile;
+use tcpc_stdlib::kernel::KernelVersion;
+use tcpc_stdlib::manifest::{
+    AssignmentInfo, BufferUse, CongestionUse, FORMAT, Manifest, PROGRAM_NAME_MAX, Requirement, RuleInfo,
+};
+use tcpc_stdlib::option::OptionValue;
+use tcpc_stdlib::unit::Unit;
+
+use crate::Options;
+use crate::lower::Lowered;
+
+/// Describes a program.
+pub fn describe(program: &Program, source: &SourceFile, options: &Options, lowered: &Lowered) -> Manifest {
+    let line = |span: tcpc_lang::source::Span| source.line(span.start);
+    let (kernel, because) = oldest_kernel(program);
+    Manifest {
+        format: FORMAT,
+        compiler: env!("CARGO_PKG_VERSION").to_owned(),
+        policy: policy_name(source),
+        source: source.file_name().to_owned(),
+        hz: options.hz,
+        kernel: kernel.to_string(),
+        kernel_because: because
+            .into_iter()
+            .map(|need| Requirement {
+                construct: need.construct.clone(),
+                kernel: need.since.to_string(),
+                line: line(need.span),
+            })
+            .collect(),
+        stats: options.stats,
+        events: events(program),
+        rules: program
+            .rules
+            .iter()
+            .zip(&lowered.hits)
+            .map(|(rule, hits)| RuleInfo {
+                name: rule.name.clone(),
+                events: rule.events.iter().map(|event| event.name.to_owned()).collect(),
+                line: line(rule.span),
+                hits: hits.clone(),
+            })
+            .collect(),
+        counters: lowered.counters.clone(),
+        assignments: program
+            .assignments
+            .iter()
+            .zip(&lowered.failures)
+            .map(|(assignment, failures)| AssignmentInfo {
+                rule: assignment.rule.0,
+                option: assignment.option.name.to_owned(),
+                value: matches!(assignment.value.kind, ExprKind::Const(_))
+                    .then(|| source.slice(assignment.value.span).to_owned()),
+                line: line(assignment.span),
+                failures: failures.clone(),
+            })
+            .collect(),
+        jiffies: lowered.jiffies.clone(),
+        hz_symbol: lowered.hz_symbol.clone(),
+        congestion: congestion(program, source),
+        buffers: buffers(program, source),
+    }
+}
+
+/// The oldest kernel that a program runs on, and the constructs that ask for it.
+pub fn oldest_kernel(program: &Program) -> (KernelVersion, Vec<&Needed>) {
+    let kernel = program
+        .requirements
+        .iter()
+        .map(|need| need.since)
+        .max()
+        .unwrap_or(KernelVersion::FLOOR)
+        .max(KernelVersion::FLOOR);
+    let because = match kernel {
+        KernelVersion::FLOOR => Vec::new(),
+        kernel => program.requirements.iter().filter(|need| need.since == kernel).collect(),
+    };
+    (kernel, because)
+}
+
+/// The file's name without its ending, as a symbol: `wan.edge.tcp` is `wan_edge`.
+pub fn policy_name(source: &SourceFile) -> String {
+    let file = source.file_name();
+    let stem = file.strip_suffix(".tcp").unwrap_or(file);
+    let mut name: String = stem
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .take(PROGRAM_NAME_MAX)
+        .collect();
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        name.insert(0, '_');
+        name.truncate(PROGRAM_NAME_MAX);
+    }
+    name
+}
+
+fn events(program: &Program) -> Vec<String> {
+    let mut events: Vec<_> = program.rules.iter().flat_map(|rule| &rule.events).collect();
+    events.sort_by_key(|event| event.number);
+    events.dedup_by_key(|event| event.number);
+    events.into_iter().map(|event| event.name.to_owned()).collect()
+}
+
+fn congestion(program: &Program, source: &SourceFile) -> Vec<CongestionUse> {
+    let uses = program.assignments.iter().filter_map(|assignment| match &assignment.value.kind {
+        ExprKind::Const(Value::Name(name))
+            if assignment.option.value == OptionValue::Name && assignment.option.name == "congestion" =>
+        {
+            Some(CongestionUse {
+                name: name.clone(),
+                has_fallback: assignment.has_fallback,
+                line: source.line(assignment.span.start),
+            })
+        }
+        _ => None,
+    });
+    uses.collect()
+}
+
+fn buffers(program: &Program, source: &SourceFile) -> Vec<BufferUse> {
+    let uses = program.assignments.iter().filter_map(|assignment| match assignment.value.kind {
+        ExprKind::Const(Value::Number(bytes))
+            if assignment.option.unit == Unit::Bytes
+                && matches!(assignment.option.name, "sndbuf" | "rcvbuf") =>
+        {
+            Some(BufferUse {
+                option: assignment.option.name.to_owned(),
+                bytes,
+                line: source.line(assignment.span.start),
+            })
+        }
+        _ => None,
+    });
+    uses.collect()
+}

@@ -1,0 +1,127 @@
+//! What happens in which event: rules by event, neighbours with one condition under one guard,
+//! events with one guard side by side.
+
+use tcpc_lang::hir::{Expr, ExprKind, Program, Rule};
+use tcpc_lang::source::Span;
+use tcpc_stdlib::builtin::BuiltinId;
+use tcpc_stdlib::event::Event;
+
+/// The rules of a program, in the order in which they are lowered.
+pub struct Plan<'a> {
+    /// Events that share all their conditions stand in one group.
+    pub groups: Vec<Vec<Planned<'a>>>,
+}
+
+/// An event and its rules.
+pub struct Planned<'a> {
+    /// The event.
+    pub event: &'static Event,
+    /// Its rules, in order.
+    pub guards: Vec<Guarded<'a>>,
+}
+
+/// Rules that stand under one condition.
+pub struct Guarded<'a> {
+    /// The condition.
+    pub condition: Option<&'a Expr>,
+    /// The condition without places, if testing it once for all rules means the same.
+    key: Option<Expr>,
+    /// The rules with their indices.
+    pub rules: Vec<(usize, &'a Rule)>,
+}
+
+impl<'a> Plan<'a> {
+    /// Plans a program.
+    pub fn new(program: &'a Program) -> Plan<'a> {
+        let mut planned: Vec<Planned<'a>> = Vec::new();
+        for (index, rule) in program.rules.iter().enumerate() {
+            for &event in &rule.events {
+                let at = match planned.iter().position(|one| one.event.number == event.number) {
+                    Some(at) => at,
+                    None => {
+                        planned.push(Planned { event, guards: Vec::new() });
+                        planned.len() - 1
+                    }
+                };
+                add_rule(&mut planned[at].guards, index, rule);
+            }
+        }
+        planned.sort_by_key(|one| one.event.number);
+        Plan { groups: group(planned) }
+    }
+}
+
+fn add_rule<'a>(guards: &mut Vec<Guarded<'a>>, index: usize, rule: &'a Rule) {
+    let key = rule.condition.as_ref().filter(|condition| is_repeatable(condition)).map(without_places);
+    if let Some(last) = guards.last_mut()
+        && last.condition.is_some() == rule.condition.is_some()
+        && (rule.condition.is_none() || (key.is_some() && last.key == key))
+    {
+        return last.rules.push((index, rule));
+    }
+    guards.push(Guarded { condition: rule.condition.as_ref(), key, rules: vec![(index, rule)] });
+}
+
+fn group(planned: Vec<Planned<'_>>) -> Vec<Vec<Planned<'_>>> {
+    let mut groups: Vec<Vec<Planned<'_>>> = Vec::new();
+    for one in planned {
+        let home =
+            groups.iter_mut().find(|group| match (group.first().map(|first| &*first.guards), &*one.guards) {
+                (Some([theirs]), [ours]) => ours.key.is_some() && theirs.key == ours.key,
+                _ => false,
+            });
+        match home {
+            Some(group) => group.push(one),
+            None => groups.push(vec![one]),
+        }
+    }
+    groups
+}
+
+/// Whether a condition gives the same answer however often it is tested in one run, and in every event.
+fn is_repeatable(expr: &Expr) -> bool {
+    let own = match &expr.kind {
+        ExprKind::Field(field) => field.stable && field.kernel != "family",
+        ExprKind::Call(id, _) => {
+            matches!(id, BuiltinId::Min | BuiltinId::Max | BuiltinId::Clamp | BuiltinId::Hash)
+        }
+        ExprKind::Option(_) | ExprKind::Arg(..) | ExprKind::IsRole(_) => false,
+        _ => true,
+    };
+    own && children(expr).into_iter().all(is_repeatable)
+}
+
+fn children(expr: &Expr) -> Vec<&Expr> {
+    match &expr.kind {
+        ExprKind::Let(_, a, b)
+        | ExprKind::And(a, b)
+        | ExprKind::Or(a, b)
+        | ExprKind::Compare(_, a, b)
+        | ExprKind::Arith(_, a, b) => vec![a, b],
+        ExprKind::Not(a) | ExprKind::In(a, _) => vec![a],
+        ExprKind::If(a, b, c) => vec![a, b, c],
+        ExprKind::Call(_, args) => args.iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn without_places(expr: &Expr) -> Expr {
+    let mut copy = expr.clone();
+    erase(&mut copy);
+    copy
+}
+
+fn erase(expr: &mut Expr) {
+    expr.span = Span::default();
+    match &mut expr.kind {
+        ExprKind::Let(_, a, b)
+        | ExprKind::And(a, b)
+        | ExprKind::Or(a, b)
+        | ExprKind::Compare(_, a, b)
+        | ExprKind::Arith(_, a, b) => [a, b].into_iter().for_each(|child| erase(child)),
+        ExprKind::Not(a) | ExprKind::In(a, _) => erase(a),
+        ExprKind::If(a, b, c) => [a, b, c].into_iter().for_each(|child| erase(child)),
+        ExprKind::Call(_, args) => args.iter_mut().for_each(erase),
+        _ => {}
+    }
+}

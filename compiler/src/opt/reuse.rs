@@ -1,0 +1,60 @@
+//! Computes once: a value that was computed or loaded in a block that dominates is used again.
+
+use std::collections::HashMap;
+
+use cranelift_entity::SecondaryMap;
+
+use super::dom::dominators;
+use super::memory::{LoadKey, changes_socket, load_key, state_after, states};
+use crate::ir::{BinaryOp, Block, Func, InstData, UnaryOp, Value};
+
+/// What makes two values equal.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Load(LoadKey),
+    Const(u64),
+    Unary(UnaryOp, Value),
+    Binary(BinaryOp, Value, Value),
+}
+
+/// Runs the pass.
+pub fn reuse(func: &mut Func) {
+    let dominators = dominators(func);
+    let states = states(func);
+    let mut known: HashMap<Key, Vec<(Block, Value)>> = HashMap::new();
+    let mut same: SecondaryMap<Value, Option<Value>> = SecondaryMap::new();
+    for block in func.reverse_postorder() {
+        let mut state = states.at_entry(block);
+        let mut kept = Vec::new();
+        for placed in std::mem::take(&mut func.blocks[block].insts) {
+            func.insts[placed.inst].map_operands(|value| same[value].unwrap_or(value));
+            let inst = &func.insts[placed.inst];
+            if changes_socket(inst) {
+                state = state_after(placed.inst);
+            }
+            let key = key(inst, state);
+            if let (Some(key), Some(result)) = (key, placed.result) {
+                let equals = known.entry(key).or_default();
+                if let Some(&(_, value)) = equals.iter().find(|(home, _)| dominators.dominates(*home, block))
+                {
+                    same[result] = Some(value);
+                    continue;
+                }
+                equals.push((block, result));
+            }
+            kept.push(placed);
+        }
+        func.blocks[block].insts = kept;
+        func.blocks[block].terminator.map_operands(|value| same[value].unwrap_or(value));
+    }
+}
+
+fn key(inst: &InstData, state: u32) -> Option<Key> {
+    match *inst {
+        InstData::Const(number) => Some(Key::Const(number)),
+        InstData::LoadField { field, word } => Some(Key::Load(load_key(field, word, state))),
+        InstData::Unary(op, value) => Some(Key::Unary(op, value)),
+        InstData::Binary(op, a, b) => Some(Key::Binary(op, a, b)),
+        _ => None,
+    }
+}

@@ -1,0 +1,65 @@
+//! The command line's shape: what clap parses, and the help that it prints.
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+
+/// Program Linux TCP with a small policy language.
+///
+/// A policy is compiled to a BPF sock_ops program that a cgroup runs for each of its TCP connections.
+#[derive(Parser, Debug)]
+#[command(name = "tcpc", version, about, disable_help_subcommand = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// Print for people, or as JSON for programs
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Colour the output
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit status: 0 done, 1 the policy or one of its tests is wrong, 2 the command line is wrong,
+3 the host refused (a file, a permission, the kernel).";
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Check policies and report what is wrong
+    Check(commands::check::Args),
+    /// Compile a policy to a BPF object
+    Build(commands::build::Args),
+    /// Attach a policy to a cgroup
+    Attach(commands::attach::Args),
+    /// Detach a policy from a cgroup
+    Detach(commands::detach::Args),
+    /// List the policies attached on this host
+    List(commands::list::Args),
+    /// Show the instructions of an object, with the policy lines they come from
+    Disasm(commands::disasm::Args),
+    /// Explain a diagnostic code
+    Explain(commands::explain::Args),
+}

@@ -1,0 +1,26 @@
+//! One file for each command: its arguments and what it does.
+
+pub mod attach;
+pub mod build;
+pub mod check;
+pub mod detach;
+pub mod disasm;
+pub mod explain;
+pub mod list;
+
+use crate::cli::Command;
+use crate::exit::Exit;
+use crate::ui::Ui;
+
+/// Runs a command.
+pub fn run(command: Command, ui: &mut Ui) -> Exit {
+    match command {
+        Command::Check(args) => check::run(&args, ui),
+        Command::Build(args) => build::run(&args, ui),
+        Command::Attach(args) => attach::run(&args, ui),
+        Command::Detach(args) => detach::run(&args, ui),
+        Command::List(args) => list::run(&args, ui),
+        Command::Disasm(args) => disasm::run(&args, ui),
+        Command::Explain(args) => explain::run(&args, ui),
+    }
+}

@@ -1,0 +1,108 @@
+//! `tcpc attach`: a policy to a cgroup, where it stays.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tcpc_compiler::Options;
+use tcpc_loader::{AttachRequest, Attached};
+
+use crate::exit::Exit;
+use crate::ui::Ui;
+use crate::{host_errors, policy};
+
+/// Arguments.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+The policy stays attached when the command ends, beside whatever else is attached to the cgroup; it works on
+connections whose socket was made by a process in the cgroup. `tcpc detach` undoes it.
+
+Examples:
+  tcpc attach /sys/fs/cgroup/web policy.tcp
+  tcpc attach /sys/fs/cgroup/web policy.o --name canary")]
+pub struct Args {
+    /// Directory of the cgroup (cgroup2)
+    #[arg(value_name = "CGROUP")]
+    cgroup: PathBuf,
+    /// Object file, or a policy to be built on the spot (`std::NAME` for one of the standard library)
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Name to attach it under [default: the policy's file name]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Allow the root of the hierarchy: the policy then applies to every connection of this host
+    #[arg(long)]
+    root: bool,
+    /// Do not count rule hits and failed assignments (for a policy that is built on the spot)
+    #[arg(long)]
+    no_stats: bool,
+}
+
+/// Attaches; whatever fails, nothing stays behind.
+pub fn run(args: &Args, ui: &mut Ui) -> Exit {
+    let object = match object(args, ui) {
+        Ok(object) => object,
+        Err(exit) => return exit,
+    };
+    let request = AttachRequest {
+        cgroup: args.cgroup.clone(),
+        object,
+        name: args.name.clone(),
+        allow_root: args.root,
+    };
+    match tcpc_loader::attach(request) {
+        Ok(attached) => {
+            report(&attached, ui);
+            Exit::Done
+        }
+        Err(error) => {
+            ui.problem(&host_errors::error(&error));
+            Exit::Host
+        }
+    }
+}
+
+/// The object's bytes; a policy is built for this host.
+fn object(args: &Args, ui: &mut Ui) -> Result<Vec<u8>, Exit> {
+    if !is_policy(&args.file) {
+        return policy::read_bytes(&args.file).map_err(|problem| {
+            ui.problem(&problem);
+            Exit::Host
+        });
+    }
+    let (source, analysis) = policy::analyze(&args.file, ui)?;
+    let options = Options { hz: policy::hz_or_host(None), stats: !args.no_stats };
+    Ok(policy::compile(&source, &analysis, &options, ui)?.object)
+}
+
+fn is_policy(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "tcp") || path.to_string_lossy().starts_with("std::")
+}
+
+fn report(attached: &Attached, ui: &mut Ui) {
+    for warning in &attached.warnings {
+        ui.problem(&host_errors::warning(warning));
+    }
+    let cgroup = attached.cgroup.display();
+    ui.say(format!("attached `{}` to {cgroup} (program {})", attached.name, attached.program_id));
+    for rounding in &attached.roundings {
+        ui.say(format!("  line {}: {rounding}", rounding.line));
+    }
+    if !attached.others.is_empty() {
+        let others: Vec<String> =
+            attached.others.iter().map(|other| format!("`{}` ({})", other.name, other.id)).collect();
+        ui.say(format!("  it shares the cgroup with {}", others.join(", ")));
+    }
+    ui.say(format!("undo it with: tcpc detach {cgroup} {}", attached.name));
+    ui.set(
+        "attached",
+        json!({
+            "name": attached.name,
+            "cgroup": attached.cgroup,
+            "program_id": attached.program_id,
+            "link_id": attached.link_id,
+            "pins": attached.pins,
+            "hz": attached.hz,
+            "roundings": attached.roundings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }),
+    );
+}

@@ -1,0 +1,80 @@
+//! `tcpc list`: what is attached on this host.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tcpc_loader::Listed;
+
+use crate::exit::Exit;
+use crate::host_errors;
+use crate::ui::Ui;
+
+/// Arguments.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  tcpc list\n  tcpc list --format json")]
+pub struct Args {}
+
+/// Lists.
+pub fn run(_args: &Args, ui: &mut Ui) -> Exit {
+    match tcpc_loader::list() {
+        Ok(listed) => {
+            if listed.is_empty() {
+                ui.say("no policy is attached");
+            } else {
+                ui.say(table(&listed));
+            }
+            ui.set("policies", listed.iter().map(to_json).collect::<Vec<_>>());
+            Exit::Done
+        }
+        Err(error) => {
+            ui.problem(&host_errors::error(&error));
+            Exit::Host
+        }
+    }
+}
+
+fn table(listed: &[Listed]) -> String {
+    let mut rows = vec![["POLICY", "CGROUP", "PROGRAM", "SINCE", "BESIDE"].map(str::to_owned)];
+    rows.extend(listed.iter().map(|one| {
+        let cgroup = one.cgroup.as_ref().map_or_else(|| "(removed)".to_owned(), |path| path.display().to_string());
+        let others: Vec<&str> = one.others.iter().map(|other| other.name.as_str()).collect();
+        let beside = if others.is_empty() { "-".to_owned() } else { others.join(",") };
+        [one.name.clone(), cgroup, one.program_id.to_string(), age(one.attached_at), beside]
+    }));
+    let mut widths = [0; 5];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |row: &[String; 5]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// How long ago, in its largest unit.
+fn age(since: Option<SystemTime>) -> String {
+    let Some(elapsed) = since.and_then(|since| since.elapsed().ok()) else { return "-".to_owned() };
+    match elapsed.as_secs() {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => format!("{}min", seconds / 60),
+        seconds @ 3600..86_400 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn to_json(one: &Listed) -> Value {
+    let since = one.attached_at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map(|at| at.as_secs());
+    json!({
+        "name": one.name,
+        "cgroup": one.cgroup,
+        "program_id": one.program_id,
+        "link_id": one.link_id,
+        "attached_at": since,
+        "alive": one.alive,
+        "pins": one.pins,
+        "others": one.others.iter().map(|other| json!({ "id": other.id, "name": other.name })).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,55 @@
+//! What the loader reports, as diagnostics with codes.
+
+use tcpc_lang::diag::{Code, Diagnostic};
+use tcpc_loader::{LoaderError, Warning};
+
+/// An error of the loader. A verifier's refusal carries the whole log.
+pub fn error(error: &LoaderError) -> Diagnostic {
+    let mut diagnostic = Diagnostic::without_place(code(error), error.to_string());
+    if let LoaderError::Refused(refusal) = error {
+        if let Some(line) = &refusal.line {
+            diagnostic = diagnostic.note(format!("at {}:{}: `{}`", line.file, line.line, line.text));
+        }
+        diagnostic = diagnostic.note(format!("the kernel's log:\n{}", refusal.log.trim_end()));
+    }
+    match error.help() {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
+/// A warning of the loader.
+pub fn warning(warning: &Warning) -> Diagnostic {
+    let code = match warning {
+        Warning::Congestion { .. } => Code::CongestionSkipped,
+        Warning::Buffer { .. } => Code::BufferCapped,
+        Warning::NoIpv6 => Code::NoIpv6,
+    };
+    let diagnostic = Diagnostic::without_place(code, warning.to_string());
+    match warning.help() {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
+fn code(error: &LoaderError) -> Code {
+    match error {
+        LoaderError::CgroupMissing(_) | LoaderError::CgroupNotADirectory(_) | LoaderError::NotCgroup2 { .. } => {
+            Code::NoCgroup
+        }
+        LoaderError::CgroupRoot(_) => Code::CgroupRoot,
+        LoaderError::NotPermitted { .. } => Code::NotPermitted,
+        LoaderError::NoBpffs { .. } => Code::NoBpffs,
+        LoaderError::KernelTooOld { .. } => Code::KernelTooOld,
+        LoaderError::CongestionMissing { .. } => Code::CongestionMissing,
+        LoaderError::BadObject(_) | LoaderError::NoManifest | LoaderError::NewerManifest(_) => Code::ObjectUnloadable,
+        LoaderError::BadName(_) => Code::BadPolicyName,
+        LoaderError::AlreadyAttached { .. } => Code::AlreadyAttached,
+        LoaderError::Exclusive(_) | LoaderError::TooManyPrograms(_) => Code::CgroupTaken,
+        LoaderError::Refused(_) => Code::VerifierRefused,
+        LoaderError::NothingAttached { .. } | LoaderError::NoSuchPolicy { .. } => Code::NotAttached,
+        LoaderError::WhichPolicy { .. } => Code::WhichPolicy,
+        LoaderError::BadRecord { .. } => Code::PinsDamaged,
+        _ => Code::HostFailure,
+    }
+}

@@ -1,0 +1,108 @@
+//! The only place that prints. Text goes out as it comes; JSON is one document at the end.
+
+use std::io::{IsTerminal, Write};
+
+use serde_json::{Map, Value, json};
+use tcpc_lang::diag::{Diagnostic, Severity};
+use tcpc_lang::source::SourceFile;
+
+use crate::cli::{Color, Format};
+use crate::exit::Exit;
+use crate::render;
+
+/// Where a command reports to.
+pub struct Ui {
+    format: Format,
+    color: bool,
+    diagnostics: Vec<Value>,
+    result: Map<String, Value>,
+}
+
+impl Ui {
+    /// Reads the terminal and `NO_COLOR` where the colour is not said.
+    pub fn new(format: Format, color: Color) -> Ui {
+        let color = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        };
+        Ui { format, color, diagnostics: Vec::new(), result: Map::new() }
+    }
+
+    /// Whether the output is for programs.
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A line or more of the result, for people only.
+    pub fn say(&mut self, text: impl AsRef<str>) {
+        if !self.is_json() {
+            write_out(text.as_ref());
+        }
+    }
+
+    /// A part of the result, for programs only.
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+        self.result.insert(key.to_owned(), value.into());
+    }
+
+    /// Reports problems of a policy; returns whether one of them is an error.
+    pub fn report(&mut self, source: &SourceFile, diagnostics: &[Diagnostic]) -> bool {
+        if self.is_json() {
+            self.diagnostics.extend(diagnostics.iter().map(|diagnostic| render::json(diagnostic, Some(source))));
+        } else {
+            for diagnostic in diagnostics {
+                write_err(&render::text(diagnostic, Some(source), self.color));
+            }
+            self.summarize(source, diagnostics);
+        }
+        diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// Reports one problem that is not in a policy.
+    pub fn problem(&mut self, diagnostic: &Diagnostic) {
+        if self.is_json() {
+            self.diagnostics.push(render::json(diagnostic, None));
+        } else {
+            write_err(&render::text(diagnostic, None, self.color));
+        }
+    }
+
+    fn summarize(&self, source: &SourceFile, diagnostics: &[Diagnostic]) {
+        let count = |severity| diagnostics.iter().filter(|one| one.code.severity() == severity).count();
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let plural = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        let counts: Vec<String> = [(errors, "error"), (warnings, "warning")]
+            .into_iter()
+            .filter(|&(number, _)| number > 0)
+            .map(|(number, what)| plural(number, what))
+            .collect();
+        if !counts.is_empty() {
+            let name = source.name();
+            write_err(&format!("{name}: {}; `tcpc explain CODE` tells more of one\n", counts.join(", ")));
+        }
+    }
+
+    /// Prints what is left to print.
+    pub fn finish(mut self, exit: Exit) -> Exit {
+        if self.is_json() {
+            self.result.insert("diagnostics".into(), Value::Array(std::mem::take(&mut self.diagnostics)));
+            self.result.insert("exit".into(), json!(exit as u8));
+            write_out(&format!("{:#}", Value::Object(self.result)));
+        }
+        exit
+    }
+}
+
+/// A reader that went away, as in `tcpc list | head -1`, is no error.
+fn write_out(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let newline = if text.ends_with('\n') { "" } else { "\n" };
+    let _ = write!(out, "{text}{newline}").and_then(|()| out.flush());
+}
+
+fn write_err(text: &str) {
+    let mut out = std::io::stderr().lock();
+    let newline = if text.ends_with('\n') { "" } else { "\n" };
+    let _ = write!(out, "{text}{newline}");
+}

@@ -1,0 +1,28 @@
+//! The standard library: complete policies with their tests, as source.
+
+/// A policy of the standard library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Its name: `std::NAME` on the command line.
+    pub name: &'static str,
+    /// Its source.
+    pub text: &'static str,
+}
+
+/// The policy called `name`.
+pub fn policy(name: &str) -> Option<&'static Policy> {
+    POLICIES.iter().find(|policy| policy.name == name)
+}
+
+macro_rules! policies {
+    ($($name:literal),* $(,)?) => {
+        /// Every policy, by name.
+        pub const POLICIES: &[Policy] = &[
+            $(Policy { name: $name, text: include_str!(concat!("../policies/", $name, ".tcp")) },)*
+        ];
+    };
+}
+
+policies! {
+    "appendix_a", "basertt", "bufs", "clamp", "cong", "iw", "rwnd", "synrto", "tos_reflect",
+}
