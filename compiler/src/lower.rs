@@ -104,6 +104,9 @@ impl<'a> Lowerer<'a> {
     fn lower_program(&mut self) {
         self.declare_counters();
         let plan = Plan::new(self.program);
+        if let Some(rule) = self.program.rules.first() {
+            self.b.set_span(rule.head);
+        }
         let op = self.b.field(context_field("op"), 0);
         let dispatch = self.b.current();
         let mut cases = Vec::new();

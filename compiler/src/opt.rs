@@ -1,17 +1,18 @@
 //! Passes over the IR.
 //!
 //! ```text
-//! simplify ─▶ thread ─▶ reuse ─▶ hoist ─▶ reuse ─▶ sweep ─▶ merge ─▶ thread
+//! simplify ─▶ thread ─▶ reuse ─▶ hoist ─▶ reuse ─▶ sweep ─▶ merge ─▶ thread ─▶ join
 //! ```
 //!
 //! | pass | does |
 //! | --- | --- |
 //! | [`simplify`] | moves constants through comparisons, away from conversions |
-//! | [`thread`] | skips empty blocks, joins a block with its only predecessor |
+//! | [`thread`] | skips empty blocks |
 //! | [`reuse`] | computes and loads once what is available already |
 //! | [`hoist`] | loads before a fork what several arms load |
 //! | [`sweep`] | drops what nobody uses |
 //! | [`merge`] | makes one of blocks that do the same |
+//! | [`thread::join`] | joins a block with its only predecessor |
 //!
 //! In debug builds the IR is verified after each.
 
@@ -43,6 +44,7 @@ const PASSES: &[Pass] = &[
     ("sweep", sweep::sweep),
     ("merge", merge::merge),
     ("thread", thread::thread),
+    ("join", thread::join),
 ];
 
 /// Runs all passes.

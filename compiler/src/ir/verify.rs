@@ -2,7 +2,8 @@
 //!
 //! - the entry block has no parameters and no predecessors, and no edge leads backwards;
 //! - an edge passes as many values as its target has parameters; targets of a switch have none;
-//! - every value is made once, and every use is dominated by what makes it;
+//! - every value is made once, and every use is dominated by what makes it (numbers and addresses aside:
+//!   they are made anew at each use);
 //! - an instruction stands in at most one place, and has a result exactly if its kind makes one;
 //! - field words exist, written fields are writable, slot accesses lie within their slot;
 //! - the cases of a switch ascend; a table search has as many key words as its table.
@@ -116,6 +117,7 @@ fn check_uses(
 ) -> Result<(), String> {
     let dominators = super::super::opt::dominators(func);
     let check = |value: Value, block: Block, at: usize| match made[value] {
+        _ if func.def(value).is_some_and(InstData::is_immediate) => Ok(()),
         Some((home, _))
             if home != block && position[home] != usize::MAX && dominators.dominates(home, block) =>
         {

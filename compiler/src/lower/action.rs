@@ -61,7 +61,7 @@ impl Lowerer<'_> {
     /// cutting it to 32 bits cannot turn a huge value into a small one.
     fn number_buffer(&mut self, option: &SockOption, value: &Expr) -> (Value, u64) {
         let canonical = self.lower_scalar(value);
-        let mut raw = self.to_raw(canonical, option.unit);
+        let mut raw = self.raw_unit(canonical, option.unit);
         if !self.b.func().fits_32(raw) {
             let max = self.b.number(u64::try_from(option.max).unwrap_or(u64::from(u32::MAX)));
             raw = self.select(CondOp::Le, raw, max, raw, max);

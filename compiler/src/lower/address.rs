@@ -1,7 +1,7 @@
 //! Addresses: both families are four words, IPv4 as `::ffff:a.b.c.d`, since that is how the kernel
 //! shows every IPv4 peer. The IPv4 words of the context are never read: they lie on IPv6 sockets.
 
-use tcpc_lang::hir::{Expr, Value as Constant};
+use tcpc_lang::hir::Expr;
 use tcpc_stdlib::field::{Field, field};
 use tcpc_stdlib::kernel::{AF_INET, AF_INET6};
 
@@ -154,13 +154,5 @@ impl Lowerer<'_> {
         }
         self.b.switch_to(end);
         result
-    }
-
-    /// The address that a constant expression is.
-    pub fn constant_ip(expr: &Expr) -> Option<u128> {
-        match expr.kind {
-            tcpc_lang::hir::ExprKind::Const(Constant::Ip(address)) => Some(address),
-            _ => None,
-        }
     }
 }

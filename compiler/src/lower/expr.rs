@@ -70,7 +70,7 @@ impl Lowerer<'_> {
             ExprKind::Field(field) => self.lower_field(field),
             ExprKind::Arg(index, arg) => {
                 let raw = self.b.field(context_field("args"), *index);
-                self.to_canonical(raw, arg.unit)
+                self.canonical(raw, arg.unit)
             }
             ExprKind::Option(option) => self.lower_option(option),
             ExprKind::Arith(op, a, b) => {
@@ -134,12 +134,12 @@ impl Lowerer<'_> {
         let raw = self.b.field(field, 0);
         match field.order {
             Order::NetworkHighHalf | Order::Network => self.b.unary(UnaryOp::SwapBytes32, raw),
-            Order::Host | Order::Pointer => self.to_canonical(raw, field.unit),
+            Order::Host | Order::Pointer => self.canonical(raw, field.unit),
         }
     }
 
     /// A number in a kernel unit, in the canonical unit of its type.
-    fn to_canonical(&mut self, raw: Value, unit: Unit) -> Value {
+    fn canonical(&mut self, raw: Value, unit: Unit) -> Value {
         match unit.scale() {
             Some(scale) => self.b.binary_imm(BinaryOp::Mul, raw, scale),
             None => {
@@ -151,7 +151,7 @@ impl Lowerer<'_> {
     }
 
     /// A canonical number in a kernel unit: rounded up, so that a time span never becomes 0.
-    pub fn to_raw(&mut self, value: Value, unit: Unit) -> Value {
+    pub fn raw_unit(&mut self, value: Value, unit: Unit) -> Value {
         match unit.scale() {
             None | Some(1) => value,
             Some(scale) => {
@@ -263,7 +263,7 @@ impl Lowerer<'_> {
             Readback::Doubled => self.b.binary_imm(BinaryOp::Shr, raw, 1),
             _ => raw,
         };
-        self.to_canonical(set, option.unit)
+        self.canonical(set, option.unit)
     }
 
     /// The service class in the IP header of the SYN: an IPv4 header has it in its second byte, an IPv6

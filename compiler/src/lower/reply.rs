@@ -22,7 +22,7 @@ impl Lowerer<'_> {
             ReplyValue::Typed(expr) if reply.unit == Unit::Jiffies => self.lower_jiffies(expr, &reply),
             ReplyValue::Typed(expr) => {
                 let canonical = self.lower_scalar(expr);
-                let raw = self.to_raw(canonical, reply.unit);
+                let raw = self.raw_unit(canonical, reply.unit);
                 self.at_most(raw, reply.max)
             }
         };

@@ -53,9 +53,4 @@ impl Dominators {
         }
         a == b
     }
-
-    /// The closest other block on every path to a block.
-    pub fn parent(&self, block: Block) -> Option<Block> {
-        self.parent[block].expand()
-    }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use cranelift_entity::SecondaryMap;
 
-use crate::ir::{Block, Func, InstData, Terminator, Value};
+use crate::ir::{Block, Func, InstData, Placed, Terminator, Value};
 
 /// Runs the pass.
 pub fn merge(func: &mut Func) {
@@ -32,7 +32,8 @@ pub fn merge(func: &mut Func) {
     }
 }
 
-/// Values that are used in another block than the one that makes them.
+/// Values that are used in another block than the one that makes them. (For numbers and addresses that means
+/// nothing: they are made anew at each use.)
 fn used_outside(func: &Func) -> SecondaryMap<Value, bool> {
     let mut home: SecondaryMap<Value, Option<Block>> = SecondaryMap::new();
     let mut outside = SecondaryMap::new();

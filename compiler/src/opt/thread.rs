@@ -5,12 +5,11 @@ use cranelift_entity::SecondaryMap;
 
 use crate::ir::{Block, Func, Terminator};
 
-/// Runs the pass.
+/// Skips what only jumps.
 pub fn thread(func: &mut Func) {
     skip_empty(func);
     drop_idle_branches(func);
     skip_empty(func);
-    join(func);
 }
 
 /// Where a jump to `block` ends, when blocks that only jump are skipped.
@@ -46,7 +45,8 @@ fn drop_idle_branches(func: &mut Func) {
     }
 }
 
-fn join(func: &mut Func) {
+/// Joins blocks; last, since short blocks are easier to find equal ones of.
+pub fn join(func: &mut Func) {
     let mut predecessors = SecondaryMap::with_default(0u32);
     let order = func.reverse_postorder();
     for &block in &order {

@@ -108,6 +108,10 @@ codes! {
     E0501 ValueOutOfRange   Error   "a value that the kernel does not take";
     E0502 ReplyOutOfRange   Error   "a reply that the kernel misreads";
     E0503 TooComplex        Error   "an expression that is too deep or too large";
+    // 06: objects, and limits of the compiled program.
+    E0590 PolicyTooLarge    Error   "a policy that is larger than a BPF program can be";
+    E0601 CompilerBug       Error   "a program that the compiler should not have made";
+    E0602 BadObject         Error   "a file that is no sock_ops object";
     // 07: hosts.
     E0701 NoCgroup          Error   "a path that is not a cgroup of version 2";
     E0702 CgroupRoot        Error   "the root of the cgroup hierarchy, not asked for by name";
@@ -124,45 +128,9 @@ codes! {
     E0713 WhichPolicy       Error   "several policies where one is meant";
     E0714 PinsDamaged       Error   "pins that cannot be understood";
     E0715 HostFailure       Error   "a request that the system refuses";
-    E0101 UnexpectedToken   Error "a token that the grammar does not allow here";
-    E0102 UnexpectedEnd     Error "an item that breaks off";
-    E0103 UnclosedBrace     Error "a brace that is never closed";
-    E0104 StrayCharacter    Error "a character that means nothing in a policy";
-    E0105 NotText           Error "a file that is not a text";
-    E0106 EmptyPolicy       Error "a file without any item";
-    E0107 TooDeep           Error "a construct that nests too deep";
-    E0108 UnfinishedText    Error "a text without its closing quote";
-    E0110 MalformedNumber   Error "a number that is not written as numbers are";
-    E0111 UnknownUnit       Error "a number with a unit that does not exist";
-    E0112 NumberTooLarge    Error "a number that does not fit";
-    E0114 MalformedAddress  Error "an address or a prefix that is not written as they are";
-    E0120 ForeignSyntax     Error "a spelling of another language";
-    E0121 ChainedComparison Error "a comparison of a comparison";
-    E0122 AssignInCondition Error "`=` where values are compared";
-    E0130 NotInThisVersion  Error "a construct that this version does not have";
-    // 06: objects, and limits of the compiled program.
-    E0590 PolicyTooLarge Error "a policy that is larger than a BPF program can be";
-    E0601 CompilerBug Error "a program that the compiler should not have made";
-    E0602 BadObject Error "a file that is no sock_ops object";
-    // 07: hosts.
-    E0701 NoCgroup          Error "a path that is not a cgroup of version 2";
-    E0702 CgroupRoot        Error "the root of the cgroup hierarchy, not asked for by name";
-    E0703 NotPermitted      Error "a process that may not load programs";
-    E0704 NoBpffs           Error "a host without a place to pin programs";
-    E0705 KernelTooOld      Error "a kernel older than the policy needs";
-    E0706 CongestionMissing Error "a congestion control that is not registered on the host";
-    E0707 ObjectUnloadable  Error "an object that cannot be loaded";
-    E0708 BadPolicyName     Error "a name that a policy cannot be attached under";
-    E0709 AlreadyAttached   Error "a policy that is attached already";
-    E0710 CgroupTaken       Error "a cgroup that takes no further program";
-    E0711 VerifierRefused   Error "a program that the kernel refuses";
-    E0712 NotAttached       Error "a policy that is not attached";
-    E0713 WhichPolicy       Error "several policies where one is meant";
-    E0714 PinsDamaged       Error "pins that cannot be understood";
-    E0715 HostFailure       Error "a request that the system refuses";
-    E0730 UnreadableFile Error "a file that cannot be read";
-    E0731 UnwritableFile Error "a file that cannot be written";
-    E0732 UnknownCode Error "a diagnostic code that does not exist";
+    E0730 UnreadableFile    Error   "a file that cannot be read";
+    E0731 UnwritableFile    Error   "a file that cannot be written";
+    E0732 UnknownCode       Error   "a diagnostic code that does not exist";
     W0720 CongestionSkipped Warning "a congestion control that will be passed over on this host";
     W0721 BufferCapped      Warning "a buffer that this host makes smaller";
     W0722 NoIpv6            Warning "a kernel without IPv6";
