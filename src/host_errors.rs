@@ -34,15 +34,17 @@ pub fn warning(warning: &Warning) -> Diagnostic {
 
 fn code(error: &LoaderError) -> Code {
     match error {
-        LoaderError::CgroupMissing(_) | LoaderError::CgroupNotADirectory(_) | LoaderError::NotCgroup2 { .. } => {
-            Code::NoCgroup
-        }
+        LoaderError::CgroupMissing(_)
+        | LoaderError::CgroupNotADirectory(_)
+        | LoaderError::NotCgroup2 { .. } => Code::NoCgroup,
         LoaderError::CgroupRoot(_) => Code::CgroupRoot,
         LoaderError::NotPermitted { .. } => Code::NotPermitted,
         LoaderError::NoBpffs { .. } => Code::NoBpffs,
         LoaderError::KernelTooOld { .. } => Code::KernelTooOld,
         LoaderError::CongestionMissing { .. } => Code::CongestionMissing,
-        LoaderError::BadObject(_) | LoaderError::NoManifest | LoaderError::NewerManifest(_) => Code::ObjectUnloadable,
+        LoaderError::BadObject(_) | LoaderError::NoManifest | LoaderError::NewerManifest(_) => {
+            Code::ObjectUnloadable
+        }
         LoaderError::BadName(_) => Code::BadPolicyName,
         LoaderError::AlreadyAttached { .. } => Code::AlreadyAttached,
         LoaderError::Exclusive(_) | LoaderError::TooManyPrograms(_) => Code::CgroupTaken,

@@ -27,7 +27,9 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     }
     if bytes.len() as u64 > MAX_BYTES {
         let what = format!("`{}` is larger than {} MB", path.display(), MAX_BYTES >> 20);
-        return Err(Diagnostic::without_place(Code::UnreadableFile, what).help("name a policy or an object file"));
+        return Err(
+            Diagnostic::without_place(Code::UnreadableFile, what).help("name a policy or an object file")
+        );
     }
     Ok(bytes)
 }
@@ -39,10 +41,14 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
         std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
         _ => error.to_string(),
     };
-    let diagnostic =
-        Diagnostic::without_place(Code::UnreadableFile, format!("cannot read `{}`: {reason}", path.display()));
+    let diagnostic = Diagnostic::without_place(
+        Code::UnreadableFile,
+        format!("cannot read `{}`: {reason}", path.display()),
+    );
     match error.kind() {
-        std::io::ErrorKind::IsADirectory => diagnostic.help("name a file in it; `tcpc test` takes directories"),
+        std::io::ErrorKind::IsADirectory => {
+            diagnostic.help("name a file in it; `tcpc test` takes directories")
+        }
         _ => diagnostic.help("check the path; `-` reads standard input"),
     }
 }
@@ -72,7 +78,8 @@ pub fn read_source(path: &Path) -> Result<SourceFile, Diagnostic> {
 }
 
 fn std_names() -> String {
-    let names: Vec<String> = tcpc_stdlib::policies::POLICIES.iter().map(|policy| format!("`{}`", policy.name)).collect();
+    let names: Vec<String> =
+        tcpc_stdlib::policies::POLICIES.iter().map(|policy| format!("`{}`", policy.name)).collect();
     names.join(", ")
 }
 
@@ -90,17 +97,24 @@ pub fn analyze(path: &Path, ui: &mut Ui) -> Result<(SourceFile, Analysis), Exit>
 }
 
 /// Compiles a checked policy, and reports why it cannot be compiled.
-pub fn compile(source: &SourceFile, analysis: &Analysis, options: &Options, ui: &mut Ui) -> Result<Compiled, Exit> {
+pub fn compile(
+    source: &SourceFile,
+    analysis: &Analysis,
+    options: &Options,
+    ui: &mut Ui,
+) -> Result<Compiled, Exit> {
     tcpc_compiler::compile(&analysis.program, source, options).map_err(|error| {
         let diagnostic = match error {
-            CompileError::TooLarge(what) => {
-                Diagnostic::without_place(Code::PolicyTooLarge, format!("`{}` is too large: {what}", source.name()))
-                    .help("split it into several policies and attach each of them")
-            }
-            CompileError::Internal(what) => {
-                Diagnostic::without_place(Code::CompilerBug, format!("the compiler made a bad program: {what}"))
-                    .help("this is a bug of tcpc, not of the policy: please report it with the policy")
-            }
+            CompileError::TooLarge(what) => Diagnostic::without_place(
+                Code::PolicyTooLarge,
+                format!("`{}` is too large: {what}", source.name()),
+            )
+            .help("split it into several policies and attach each of them"),
+            CompileError::Internal(what) => Diagnostic::without_place(
+                Code::CompilerBug,
+                format!("the compiler made a bad program: {what}"),
+            )
+            .help("this is a bug of tcpc, not of the policy: please report it with the policy"),
         };
         ui.problem(&diagnostic);
         Exit::Policy

@@ -49,7 +49,8 @@ impl Ui {
     /// Reports problems of a policy; returns whether one of them is an error.
     pub fn report(&mut self, source: &SourceFile, diagnostics: &[Diagnostic]) -> bool {
         if self.is_json() {
-            self.diagnostics.extend(diagnostics.iter().map(|diagnostic| render::json(diagnostic, Some(source))));
+            self.diagnostics
+                .extend(diagnostics.iter().map(|diagnostic| render::json(diagnostic, Some(source))));
         } else {
             for diagnostic in diagnostics {
                 write_err(&render::text(diagnostic, Some(source), self.color));
@@ -71,7 +72,8 @@ impl Ui {
     fn summarize(&self, source: &SourceFile, diagnostics: &[Diagnostic]) {
         let count = |severity| diagnostics.iter().filter(|one| one.code.severity() == severity).count();
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-        let plural = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        let plural =
+            |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let counts: Vec<String> = [(errors, "error"), (warnings, "warning")]
             .into_iter()
             .filter(|&(number, _)| number > 0)

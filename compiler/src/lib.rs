@@ -8,8 +8,8 @@
 
 pub mod bpf;
 pub mod check;
-pub mod disasm;
 pub mod describe;
+pub mod disasm;
 pub mod ir;
 mod lower;
 mod mach;

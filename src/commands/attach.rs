@@ -43,12 +43,8 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
         Ok(object) => object,
         Err(exit) => return exit,
     };
-    let request = AttachRequest {
-        cgroup: args.cgroup.clone(),
-        object,
-        name: args.name.clone(),
-        allow_root: args.root,
-    };
+    let request =
+        AttachRequest { cgroup: args.cgroup.clone(), object, name: args.name.clone(), allow_root: args.root };
     match tcpc_loader::attach(request) {
         Ok(attached) => {
             report(&attached, ui);

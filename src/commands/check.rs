@@ -11,7 +11,9 @@ use crate::ui::Ui;
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  tcpc check policy.tcp\n  tcpc check --format json a.tcp b.tcp\n  tcpc check std::synrto")]
+#[command(
+    after_help = "Examples:\n  tcpc check policy.tcp\n  tcpc check --format json a.tcp b.tcp\n  tcpc check std::synrto"
+)]
 pub struct Args {
     /// Policy files; `-` is standard input, `std::NAME` a policy of the standard library
     #[arg(required = true, value_name = "FILE")]

@@ -21,7 +21,8 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
         for code in Code::ALL {
             ui.say(format!("{}  {}", code.as_str(), code.summary()));
         }
-        let codes: Vec<_> = Code::ALL.iter().map(|code| json!({"code": code.as_str(), "summary": code.summary()})).collect();
+        let codes: Vec<_> =
+            Code::ALL.iter().map(|code| json!({"code": code.as_str(), "summary": code.summary()})).collect();
         ui.set("codes", codes);
         return Exit::Done;
     };
@@ -34,7 +35,9 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
         }
         None => {
             let what = format!("there is no diagnostic code `{wanted}`");
-            ui.problem(&Diagnostic::without_place(Code::UnknownCode, what).help("`tcpc explain` lists all codes"));
+            ui.problem(
+                &Diagnostic::without_place(Code::UnknownCode, what).help("`tcpc explain` lists all codes"),
+            );
             Exit::Usage
         }
     }

@@ -26,6 +26,6 @@ pub mod helper;
 pub mod kernel;
 pub mod manifest;
 pub mod option;
-pub mod signature;
 pub mod policies;
+pub mod signature;
 pub mod unit;
