@@ -11,6 +11,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod eval;
 pub mod guest;
 pub mod mock;
+pub mod report;
+pub mod scenario;
 pub mod vm;

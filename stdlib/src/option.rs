@@ -213,6 +213,9 @@ pub const INITIAL: &[(&str, i64)] = &[
     ("delack_max", 200_000),
     ("rto_min", 200_000),
     ("autoflowlabel", 1),
+    // A program cannot read these two; a new socket has them all the same.
+    ("init_cwnd", 10),
+    ("cwnd_clamp", 0xffff_ffff),
 ];
 /// The congestion control of a kernel that nobody configured.
 pub const INITIAL_CONGESTION: &str = "cubic";

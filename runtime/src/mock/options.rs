@@ -83,6 +83,11 @@ pub fn value(sock: &MockSock, option: &'static SockOption) -> Value {
     }
 }
 
+/// The value that a program passed, in the canonical unit of its type; `None` if it has the wrong length.
+pub fn shown(option: &'static SockOption, bytes: &[u8]) -> Option<Value> {
+    decode(option, bytes).ok().map(|stored| as_written(option, &stored))
+}
+
 /// Gives an option the value that a test says it has before the event, whatever the event and the kernel's
 /// version.
 ///

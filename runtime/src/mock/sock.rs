@@ -61,6 +61,11 @@ impl Default for MockSock {
 }
 
 impl MockSock {
+    /// A new socket with this cookie.
+    pub fn new(cookie: u64) -> MockSock {
+        MockSock { cookie, ..MockSock::default() }
+    }
+
     /// Makes the socket what it is when the kernel raises this event.
     pub(super) fn begin(&mut self, event: &'static Event, args: [u32; 4]) {
         self.event = Some(event);
@@ -79,6 +84,7 @@ impl MockSock {
         };
         let window = self.given.get("snd_cwnd").copied().unwrap_or_else(|| initial.min(clamp));
         self.fields.insert("snd_cwnd", window);
+        self.options.remove("init_cwnd");
     }
 
     /// Sets a field as a test gives it, in the canonical unit of its type.

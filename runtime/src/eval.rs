@@ -1,0 +1,227 @@
+//! The meaning of expressions, said directly: a typed tree and a world give a value.
+//!
+//! This is what the compiled bytes are compared with, so it takes no short cuts and shares nothing with the
+//! compiler. Numbers are in the canonical unit of their type.
+
+use tcpc_lang::hir::{
+    ArithOp, CompareOp, CounterId, Expr, ExprKind, LocalId, Program, Role, RuleId, Set, Value,
+};
+use tcpc_stdlib::builtin::BuiltinId;
+use tcpc_stdlib::event::{Arg, Event};
+use tcpc_stdlib::field::{Field, field};
+use tcpc_stdlib::option::SockOption;
+
+/// Where the values that are no constants come from.
+pub trait World {
+    /// A field, in its type's canonical unit.
+    fn field(&mut self, field: &'static Field) -> Value;
+    /// An argument of the event, in its type's canonical unit.
+    fn arg(&mut self, index: u8, arg: &'static Arg) -> u64;
+    /// A socket option, as it would be assigned.
+    fn option(&mut self, option: &'static SockOption) -> Value;
+    /// Which end this is.
+    fn role(&mut self) -> Role;
+    /// The service class of the SYN, 0 if it was not saved.
+    fn syn_tos(&mut self) -> u8;
+    /// Nanoseconds since boot.
+    fn now(&mut self) -> u64;
+    /// A random number below 2^32.
+    fn random(&mut self) -> u32;
+    /// The answer to this event, in its reply's canonical unit; `None` if there was none.
+    fn reply(&mut self, event: &'static Event) -> Option<u64>;
+    /// Whether the last event was answered.
+    fn has_reply(&mut self) -> bool;
+    /// A counter without a key.
+    ///
+    /// # Errors
+    /// In words: why it cannot be read.
+    fn counter(&mut self, counter: CounterId) -> Result<u64, String>;
+    /// How often a rule ran.
+    ///
+    /// # Errors
+    /// In words: why that is not known.
+    fn rule_hits(&mut self, rule: RuleId) -> Result<u64, String>;
+}
+
+/// Why an expression has no value, in words.
+pub type EvalError = String;
+
+/// Evaluates expressions of one program in one world.
+pub struct Evaluator<'a, W> {
+    program: &'a Program,
+    world: &'a mut W,
+    locals: Vec<Option<Value>>,
+}
+
+impl<'a, W: World> Evaluator<'a, W> {
+    /// No local name has a value yet.
+    pub fn new(program: &'a Program, world: &'a mut W) -> Evaluator<'a, W> {
+        Evaluator { program, world, locals: vec![None; program.locals.len()] }
+    }
+
+    /// Whether a condition holds.
+    ///
+    /// # Errors
+    /// As [`Self::value`].
+    pub fn condition(&mut self, expr: &Expr) -> Result<bool, EvalError> {
+        Ok(self.number(expr)? != 0)
+    }
+
+    /// The value of an expression.
+    ///
+    /// # Errors
+    /// In words: the world cannot give a value, or the expression is none of the checked language.
+    pub fn value(&mut self, expr: &Expr) -> Result<Value, EvalError> {
+        Ok(match &expr.kind {
+            ExprKind::Const(value) => value.clone(),
+            ExprKind::Field(field) => self.world.field(field),
+            ExprKind::Option(option) => self.world.option(option),
+            ExprKind::Local(local) => self.local(*local)?,
+            ExprKind::Let(local, value, body) => {
+                let value = self.value(value)?;
+                self.bind(*local, value);
+                self.value(body)?
+            }
+            ExprKind::If(condition, then, otherwise) => {
+                let branch = if self.condition(condition)? { then } else { otherwise };
+                self.value(branch)?
+            }
+            _ => Value::Number(self.scalar(expr)?),
+        })
+    }
+
+    /// Gives a local name its value.
+    pub fn bind(&mut self, local: LocalId, value: Value) {
+        if let Some(place) = self.locals.get_mut(local.index()) {
+            *place = Some(value);
+        }
+    }
+
+    /// Expressions that are numbers whatever their operands are.
+    fn scalar(&mut self, expr: &Expr) -> Result<u64, EvalError> {
+        Ok(match &expr.kind {
+            ExprKind::Arg(index, arg) => self.world.arg(*index, arg),
+            ExprKind::Not(operand) => u64::from(!self.condition(operand)?),
+            ExprKind::And(left, right) => u64::from(self.condition(left)? && self.condition(right)?),
+            ExprKind::Or(left, right) => u64::from(self.condition(left)? || self.condition(right)?),
+            ExprKind::Compare(op, left, right) => {
+                u64::from(compare(*op, &self.value(left)?, &self.value(right)?)?)
+            }
+            ExprKind::Arith(op, left, right) => arithmetic(*op, self.number(left)?, self.number(right)?),
+            ExprKind::Call(builtin, args) => self.call(*builtin, args)?,
+            ExprKind::SamePrefix { v4, v6 } => u64::from(self.same_prefix(*v4, *v6)?),
+            ExprKind::In(element, set) => {
+                let element = self.value(element)?;
+                let set = self.program.sets.get(set.index()).ok_or("a set that is not there")?;
+                u64::from(contains(set, &element))
+            }
+            ExprKind::IsRole(role) => u64::from(self.world.role() == *role),
+            ExprKind::Reply(event) => self.world.reply(event).unwrap_or(0),
+            ExprKind::HasReply => u64::from(self.world.has_reply()),
+            ExprKind::Counter(counter) => self.world.counter(*counter)?,
+            ExprKind::RuleHits(rule) => self.world.rule_hits(*rule)?,
+            ExprKind::Const(_)
+            | ExprKind::Field(_)
+            | ExprKind::Option(_)
+            | ExprKind::Local(_)
+            | ExprKind::Let(..)
+            | ExprKind::If(..) => return Err("a value that is no number".into()),
+        })
+    }
+
+    fn number(&mut self, expr: &Expr) -> Result<u64, EvalError> {
+        match self.value(expr)? {
+            Value::Number(number) => Ok(number),
+            _ => Err("a value that is no number".into()),
+        }
+    }
+
+    fn local(&self, local: LocalId) -> Result<Value, EvalError> {
+        let value = self.locals.get(local.index()).cloned().flatten();
+        value.ok_or_else(|| "a name that has no value yet".into())
+    }
+
+    fn call(&mut self, builtin: BuiltinId, args: &[Expr]) -> Result<u64, EvalError> {
+        let numbers = args.iter().map(|arg| self.number(arg)).collect::<Result<Vec<_>, _>>();
+        Ok(match (builtin, numbers.as_deref()) {
+            (BuiltinId::Min, Ok([one, other])) => *one.min(other),
+            (BuiltinId::Max, Ok([one, other])) => *one.max(other),
+            (BuiltinId::Clamp, Ok([x, low, high])) => *x.max(low).min(high),
+            (BuiltinId::Now, _) => self.world.now(),
+            (BuiltinId::Random, _) => self.world.random().into(),
+            // A share is counted in 2^-32, as a random number is.
+            (BuiltinId::Sample, Ok([share])) => u64::from(u64::from(self.world.random()) < *share),
+            (BuiltinId::SynTos, _) => self.world.syn_tos().into(),
+            (BuiltinId::Hash, _) => return Err("`hash` cannot be evaluated in a test".into()),
+            (_, Err(error)) => return Err(error.clone()),
+            _ => return Err(format!("{builtin:?} with {} arguments", args.len())),
+        })
+    }
+
+    /// Both ends are of one family and agree in their first bits.
+    fn same_prefix(&mut self, v4: Option<u8>, v6: Option<u8>) -> Result<bool, EvalError> {
+        let local = self.address("local_ip")?;
+        let remote = self.address("remote_ip")?;
+        let is_v4 = |address: u128| address >> 32 == 0xffff;
+        let (bits, skipped) = match (is_v4(local), is_v4(remote)) {
+            (true, true) => (v4, 96),
+            (false, false) => (v6, 0),
+            _ => (None, 0),
+        };
+        let agree =
+            |bits: u32| bits == 0 || (local ^ remote).checked_shr(128 - bits).is_none_or(|rest| rest == 0);
+        Ok(bits.is_some_and(|bits| agree(skipped + u32::from(bits))))
+    }
+
+    fn address(&mut self, name: &str) -> Result<u128, EvalError> {
+        let field = field(name).ok_or_else(|| format!("no field `{name}`"))?;
+        match self.world.field(field) {
+            Value::Ip(address) => Ok(address),
+            _ => Err(format!("`{name}` is no address")),
+        }
+    }
+}
+
+/// Unsigned comparison; addresses and names are equal or not.
+fn compare(op: CompareOp, left: &Value, right: &Value) -> Result<bool, EvalError> {
+    Ok(match (op, left, right) {
+        (CompareOp::Eq, _, _) => left == right,
+        (CompareOp::Ne, _, _) => left != right,
+        (CompareOp::Lt, Value::Number(left), Value::Number(right)) => left < right,
+        (CompareOp::Le, Value::Number(left), Value::Number(right)) => left <= right,
+        (CompareOp::Gt, Value::Number(left), Value::Number(right)) => left > right,
+        (CompareOp::Ge, Value::Number(left), Value::Number(right)) => left >= right,
+        _ => return Err("values that have no order".into()),
+    })
+}
+
+/// Arithmetic on 64-bit unsigned numbers, as [`ArithOp`] says.
+pub fn arithmetic(op: ArithOp, left: u64, right: u64) -> u64 {
+    let shift = u32::try_from(right).unwrap_or(u32::MAX);
+    match op {
+        ArithOp::Add => left.wrapping_add(right),
+        ArithOp::Sub => left.saturating_sub(right),
+        ArithOp::Mul => left.wrapping_mul(right),
+        ArithOp::Div => left.checked_div(right).unwrap_or(0),
+        ArithOp::Rem => left.checked_rem(right).unwrap_or(left),
+        ArithOp::And => left & right,
+        ArithOp::Or => left | right,
+        ArithOp::Xor => left ^ right,
+        ArithOp::Shl => left.checked_shl(shift).unwrap_or(0),
+        ArithOp::Shr => left.checked_shr(shift).unwrap_or(0),
+    }
+}
+
+/// Whether a set holds an element.
+pub fn contains(set: &Set, element: &Value) -> bool {
+    let element = match element {
+        Value::Number(number) => u128::from(*number),
+        Value::Ip(address) => *address,
+        Value::Name(_) => return false,
+    };
+    let after = set.ranges.partition_point(|(low, _)| *low <= element);
+    set.ranges.get(after.wrapping_sub(1)).is_some_and(|(_, high)| element <= *high)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Runs the `test` blocks of a policy on its compiled bytes.
+//!
+//! Every test begins with new data, empty maps and a new kernel; what happens on its connections
+//! shares them. Each connection has a socket of its own.
+
+mod bench;
+mod leaves;
+
+use std::fmt;
+
+use tcpc_compiler::object::{self, ObjectError, ObjectFile};
+use tcpc_lang::hir::{Expr, Program, Step, Test};
+use tcpc_lang::source::SourceFile;
+
+use crate::eval::Evaluator;
+use crate::report::{Failure, Report, RuleReach, Status, TestResult};
+use crate::vm::{Image, VmError};
+use bench::Bench;
+
+/// Why no test could be run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunError {
+    /// The bytes are no object.
+    Object(ObjectError),
+    /// The object holds no program that can be run.
+    Program(VmError),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Object(error) => error.fmt(f),
+            RunError::Program(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// Runs the tests of a policy whose name contains `filter` on an object that was compiled from it.
+///
+/// # Errors
+/// [`RunError`] if the object cannot be run at all. What goes wrong in a test is in the report.
+pub fn run_tests(
+    object_bytes: &[u8],
+    program: &Program,
+    source: &SourceFile,
+    filter: Option<&str>,
+) -> Result<Report, RunError> {
+    let object = object::read(object_bytes).map_err(RunError::Object)?;
+    run_tests_on(&object, program, source, filter).map_err(RunError::Program)
+}
+
+/// As [`run_tests`], with an object that was read already.
+///
+/// # Errors
+/// The object holds no program that can be run.
+pub fn run_tests_on(
+    object: &ObjectFile,
+    program: &Program,
+    source: &SourceFile,
+    filter: Option<&str>,
+) -> Result<Report, VmError> {
+    let image = Image::new(object)?;
+    let mut report = Report { file: source.name().to_string(), ..Report::default() };
+    report.rules = program
+        .rules
+        .iter()
+        .map(|rule| RuleReach { name: rule.name.clone(), line: source.line(rule.head.start), hits: None })
+        .collect();
+    for test in &program.tests {
+        if filter.is_some_and(|part| !test.name.contains(part)) {
+            report.filtered += 1;
+            continue;
+        }
+        let mut bench = Bench::new(object, &image, program);
+        let status = Runner { bench: &mut bench, source }.run(test);
+        report.tests.push(TestResult { name: test.name.clone(), line: source.line(test.span.start), status });
+        for (reach, hits) in report.rules.iter_mut().zip(bench.hits()) {
+            reach.hits = hits.map(|hits| reach.hits.unwrap_or(0) + hits).or(reach.hits);
+        }
+    }
+    Ok(report)
+}
+
+/// One test on its way.
+struct Runner<'a, 'b> {
+    bench: &'b mut Bench<'a>,
+    source: &'a SourceFile,
+}
+
+impl Runner<'_, '_> {
+    fn run(&mut self, test: &Test) -> Status {
+        self.steps(&test.steps).err().map_or(Status::Passed, |ended| *ended)
+    }
+
+    /// Goes on until a step does not end well. Boxed, for a status is large and rare.
+    fn steps(&mut self, steps: &[Step]) -> Result<(), Box<Status>> {
+        let errored = |line| move |message| Box::new(Status::Errored { message, line });
+        for step in steps {
+            match step {
+                Step::Given(given) => self.bench.give(given).map_err(errored(None))?,
+                Step::Fire { event, args, span } => {
+                    let line = Some(self.source.line(span.start));
+                    self.bench.fire(event, *args).map_err(errored(line))?;
+                }
+                Step::Advance(nanos) => self.bench.advance(*nanos),
+                Step::Expect(expr) => self.expect(expr)?,
+                Step::Connection { name, steps } => {
+                    let before = self.bench.connect(name);
+                    self.steps(steps)?;
+                    self.bench.connect(&before);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn expect(&mut self, expr: &Expr) -> Result<(), Box<Status>> {
+        let (line, column) = self.source.line_column(expr.span.start);
+        let program = self.bench.program;
+        let holds = Evaluator::new(program, self.bench).condition(expr);
+        match holds {
+            Ok(true) => Ok(()),
+            Err(message) => Err(Box::new(Status::Errored { message, line: Some(line) })),
+            Ok(false) => Err(Box::new(Status::Failed(Failure {
+                expectation: self.source.slice(expr.span).to_string(),
+                line,
+                column,
+                actual: leaves::actual(expr, self.bench, self.source),
+                event: self.bench.last.event.map(|event| event.name.to_string()),
+                rules: self.bench.last.rules.clone(),
+                refused: self.bench.last.refused.clone(),
+            }))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

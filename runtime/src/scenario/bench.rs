@@ -1,0 +1,261 @@
+//! The state of one test: a kernel, its sockets, the program's data, and what the last event did.
+
+use std::collections::BTreeMap;
+
+use tcpc_compiler::object::ObjectFile;
+use tcpc_lang::hir::{CounterId, Given, Program, Role, RuleId, Value};
+use tcpc_lang::show::show_value;
+use tcpc_stdlib::event::{Arg, Event};
+use tcpc_stdlib::field::Field;
+use tcpc_stdlib::kernel::{RETURN_OK, errno_name};
+use tcpc_stdlib::manifest::Manifest;
+use tcpc_stdlib::option::SockOption;
+use tcpc_stdlib::unit::{Unit, jiffies, jiffies_to_nanos};
+
+use crate::eval;
+use crate::mock::kernel::Failure;
+use crate::mock::{self, MockSock, options};
+use crate::report::Refused;
+use crate::vm::{Image, Outcome, STEPS_MAX};
+
+/// A test's state.
+pub struct Bench<'a> {
+    /// The policy.
+    pub program: &'a Program,
+    /// What the last event did.
+    pub last: Last,
+    object: &'a ObjectFile,
+    image: &'a Image,
+    manifest: Manifest,
+    world: mock::World,
+    /// The name of the connection at hand; empty for the one that needs no name.
+    connection: String,
+    /// The sockets of the other connections.
+    others: BTreeMap<String, MockSock>,
+}
+
+/// What the last event did.
+#[derive(Debug, Default)]
+pub struct Last {
+    /// The event.
+    pub event: Option<&'static Event>,
+    /// The rules that ran, if they are counted.
+    pub rules: Option<Vec<String>>,
+    /// Assignments that the kernel refused.
+    pub refused: Vec<Refused>,
+    args: [u32; 4],
+}
+
+impl<'a> Bench<'a> {
+    /// A new kernel with one socket.
+    pub fn new(object: &'a ObjectFile, image: &'a Image, program: &'a Program) -> Bench<'a> {
+        let world = mock::World { memory: image.memory(), ..mock::World::default() };
+        Bench {
+            program,
+            last: Last::default(),
+            object,
+            image,
+            manifest: object.manifest.clone().unwrap_or_default(),
+            world,
+            connection: String::new(),
+            others: BTreeMap::new(),
+        }
+    }
+
+    /// Sets up the socket or the kernel.
+    ///
+    /// # Errors
+    /// In words: the value cannot be had.
+    pub fn give(&mut self, given: &Given) -> Result<(), String> {
+        let (kernel, sock) = (&mut self.world.kernel, &mut self.world.sock);
+        match given {
+            Given::Field(field, value) => sock.give(field, value)?,
+            Given::Option(option, value) => options::give(kernel, sock, option, value)?,
+            Given::Role(role) => sock.role = *role,
+            Given::Hz(0) => return Err("a kernel has at least one tick per second".into()),
+            Given::Hz(hz) => kernel.hz = *hz,
+            Given::Kernel(version) => kernel.version = *version,
+            Given::Fails(option, value, errno) => {
+                kernel.failures.push(Failure { option, value: value.clone(), errno: *errno });
+            }
+            Given::WmemMax(bytes) => kernel.wmem_max = *bytes,
+            Given::RmemMax(bytes) => kernel.rmem_max = *bytes,
+            Given::SynTos(tos) => sock.syn_tos = Some(*tos),
+        }
+        Ok(())
+    }
+
+    /// Raises an event on the connection at hand.
+    ///
+    /// # Errors
+    /// In words: this kernel does not raise it, or the program did not end well.
+    pub fn fire(&mut self, event: &'static Event, args: [u32; 4]) -> Result<(), String> {
+        let version = self.world.kernel.version;
+        if event.since > version {
+            return Err(format!(
+                "kernels before {} do not raise `{}`, and this one is {version}",
+                event.since, event.name
+            ));
+        }
+        self.resolve_jiffies();
+        let before = self.hits();
+        self.last = Last { event: Some(event), args, ..Last::default() };
+        self.world.begin(event, args);
+        let outcome = self.image.run(&mut self.world, STEPS_MAX).map_err(|error| error.to_string())?;
+        self.world.end();
+        if outcome.ret != RETURN_OK as u64 {
+            return Err(format!(
+                "the program returned {}, which cancels the answers of every program on the cgroup",
+                outcome.ret
+            ));
+        }
+        self.last.rules = self.rules_since(&before);
+        self.last.refused = self.refused(&outcome);
+        Ok(())
+    }
+
+    /// Lets the clock run.
+    pub fn advance(&mut self, nanos: u64) {
+        self.world.kernel.now = self.world.kernel.now.saturating_add(nanos);
+    }
+
+    /// Turns to another connection, which is new if it was not met before; gives the name of the one left.
+    pub fn connect(&mut self, name: &str) -> String {
+        // Its own and the ones before it.
+        let cookie = self.others.len() as u64 + 2;
+        let fresh = || MockSock::new(cookie);
+        let entered = self.others.remove(name).unwrap_or_else(fresh);
+        let left = std::mem::replace(&mut self.connection, name.to_string());
+        self.others.insert(left.clone(), std::mem::replace(&mut self.world.sock, entered));
+        left
+    }
+
+    /// How often each rule ran since the test began; `None` where that is not counted.
+    pub fn hits(&self) -> Vec<Option<u64>> {
+        let ids = 0..self.program.rules.len() as u32;
+        ids.map(|id| self.hits_of(RuleId(id))).collect()
+    }
+
+    fn hits_of(&self, rule: RuleId) -> Option<u64> {
+        self.number(self.manifest.rules.get(rule.index())?.hits.as_deref()?)
+    }
+
+    fn rules_since(&self, before: &[Option<u64>]) -> Option<Vec<String>> {
+        let after = self.hits();
+        if after.iter().all(Option::is_none) && !after.is_empty() {
+            return None;
+        }
+        let ran = self.program.rules.iter().zip(before.iter().zip(&after)).filter(|(_, (b, a))| a > b);
+        Some(ran.map(|(rule, _)| rule.name.clone()).collect())
+    }
+
+    /// The socket options that the kernel refused, from the calls of the run.
+    fn refused(&self, outcome: &Outcome) -> Vec<Refused> {
+        let refused = outcome.calls.iter().filter(|call| call.helper == "bpf_setsockopt" && call.result != 0);
+        let row = |call: &crate::vm::Call| {
+            let (option, bytes) = call.option.as_ref()?;
+            let number = (call.result as i64).unsigned_abs() as u32;
+            let after = self.object.lines.partition_point(|line| line.slot <= call.slot);
+            Some(Refused {
+                option: option.name.to_string(),
+                value: options::shown(option, bytes)
+                    .map_or_else(String::new, |value| show_value(option.ty, &value)),
+                errno: errno_name(number).map_or_else(|| number.to_string(), str::to_string),
+                line: self.object.lines.get(after.wrapping_sub(1)).map(|line| line.line),
+            })
+        };
+        refused.filter_map(row).collect()
+    }
+
+    /// Gives the constants that depend on HZ their values, as a loader does.
+    fn resolve_jiffies(&mut self) {
+        let hz = self.world.kernel.hz;
+        let ticks = |nanos| jiffies(nanos, hz).min(i32::MAX as u64) as u32;
+        let constants = self.manifest.jiffies.iter().map(|row| (row.symbol.clone(), ticks(row.nanos)));
+        let constants: Vec<_> =
+            constants.chain(self.manifest.hz_symbol.clone().map(|name| (name, hz))).collect();
+        for (symbol, number) in constants {
+            if let Some(place) = self
+                .place(&symbol)
+                .and_then(|(section, at)| self.world.memory.data.get_mut(section)?.bytes.get_mut(at..at + 4))
+            {
+                place.copy_from_slice(&number.to_le_bytes());
+            }
+        }
+    }
+
+    /// A symbol's section and offset.
+    fn place(&self, symbol: &str) -> Option<(usize, usize)> {
+        self.object.data.iter().enumerate().find_map(|(index, section)| {
+            let (_, offset, _) = section.symbols.iter().find(|(name, ..)| name == symbol)?;
+            Some((index, *offset as usize))
+        })
+    }
+
+    /// A 64-bit number of the program's data.
+    fn number(&self, symbol: &str) -> Option<u64> {
+        let (section, at) = self.place(symbol)?;
+        let bytes = self.world.memory.data.get(section)?.bytes.get(at..at + 8)?;
+        bytes.try_into().ok().map(u64::from_le_bytes)
+    }
+
+    /// A raw number of the kernel's in its canonical unit.
+    fn canonical(&self, raw: u64, unit: Unit) -> u64 {
+        match unit.scale() {
+            Some(scale) => raw.wrapping_mul(scale),
+            None => jiffies_to_nanos(raw, self.world.kernel.hz),
+        }
+    }
+}
+
+impl eval::World for Bench<'_> {
+    fn field(&mut self, field: &'static Field) -> Value {
+        self.world.sock.field(field)
+    }
+
+    fn arg(&mut self, index: u8, arg: &'static Arg) -> u64 {
+        let raw = self.last.args.get(usize::from(index)).copied().unwrap_or(0);
+        self.canonical(raw.into(), arg.unit)
+    }
+
+    fn option(&mut self, option: &'static SockOption) -> Value {
+        options::value(&self.world.sock, option)
+    }
+
+    fn role(&mut self) -> Role {
+        self.world.sock.current_role()
+    }
+
+    fn syn_tos(&mut self) -> u8 {
+        self.world.sock.syn_tos.unwrap_or(0)
+    }
+
+    fn now(&mut self) -> u64 {
+        self.world.kernel.now
+    }
+
+    fn random(&mut self) -> u32 {
+        self.world.kernel.random()
+    }
+
+    fn reply(&mut self, event: &'static Event) -> Option<u64> {
+        let raw = self.world.reply()?;
+        let unit = event.reply.map_or(Unit::Plain, |reply| reply.unit);
+        Some(self.canonical(raw.into(), unit))
+    }
+
+    fn has_reply(&mut self) -> bool {
+        self.world.reply().is_some()
+    }
+
+    fn counter(&mut self, counter: CounterId) -> Result<u64, String> {
+        let name = self.program.counters.get(counter.index()).map_or("", |counter| &counter.name);
+        let info = self.manifest.counters.iter().find(|info| info.name == name && info.key.is_none());
+        let number = info.and_then(|info| self.number(&info.symbol));
+        number.ok_or_else(|| format!("the object has no counter `{name}`"))
+    }
+
+    fn rule_hits(&mut self, rule: RuleId) -> Result<u64, String> {
+        self.hits_of(rule).ok_or_else(|| "the object does not count how often rules run".into())
+    }
+}
