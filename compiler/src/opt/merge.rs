@@ -16,11 +16,11 @@ pub fn merge(func: &mut Func) {
     let used_outside = used_outside(func);
     for block in func.reverse_postorder().into_iter().rev() {
         func.blocks[block].terminator.map_targets(|target| same[target].unwrap_or(target));
-        if func.blocks[block]
-            .insts
-            .iter()
-            .any(|placed| placed.result.is_some_and(|result| used_outside[result]))
-        {
+        let needed = |placed: &Placed| {
+            !func.insts[placed.inst].is_immediate()
+                && placed.result.is_some_and(|result| used_outside[result])
+        };
+        if func.blocks[block].insts.iter().any(needed) {
             continue;
         }
         match known.entry(describe(func, block)) {
