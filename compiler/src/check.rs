@@ -6,6 +6,9 @@
 //! have been seen when it is reached, and what is known on each is joined there. Time is linear in the size
 //! of the program, where the kernel's verifier follows every path.
 //!
+//! It concludes no more than a kernel since 5.10 does, so what passes here is accepted there; it refuses some
+//! programs that kernels accept.
+//!
 //! What is checked:
 //! - **Flow.** Every slot is a known operation and can be reached; jumps go forward, to an instruction; the
 //!   program does not run off its end; at most [`SLOTS_MAX`] slots; no calls of other functions.
@@ -97,7 +100,7 @@ impl Checker<'_> {
         let insn = self.object.code.get(slot).copied().unwrap_or_default();
         match insn.op() {
             Op::Alu { wide, op, src } => alu::alu(&mut state, insn.dst, wide, op, src)?,
-            Op::Swap { bits, .. } => alu::swap(&mut state, insn.dst, bits)?,
+            Op::Swap { .. } => alu::swap(&mut state, insn.dst)?,
             Op::Load(size) => self.load(&mut state, insn, size)?,
             Op::Store(size, value) => self.store(&mut state, insn, size, value)?,
             Op::Atomic(size, kind) => self.atomic(&state, insn, size, kind)?,

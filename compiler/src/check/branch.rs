@@ -39,7 +39,7 @@ fn side(
 ) -> Option<State> {
     let mut state = state.clone();
     let mine = *state.registers.get(usize::from(dst))?;
-    let (left, right) = scalar::assume(wide, op, holds, state.number(mine)?, other)?;
+    let (left, right) = scalar::assume_as_kernel(wide, op, holds, state.number(mine)?, other)?;
     let theirs = match src {
         Operand::Reg(register) => state.registers.get(usize::from(register)).copied(),
         Operand::Imm(_) => None,

@@ -108,40 +108,36 @@ impl Scalar {
     }
 
     /// The result of an operation on 64 bits, or on 32 with the upper half cleared.
+    ///
+    /// Nothing is said where the kernel says nothing: of quotients, remainders, negations, and shifts by
+    /// distances that are not constant (`adjust_scalar_min_max_vals` in `kernel/bpf/verifier.c`).
     pub fn alu(self, wide: bool, op: AluOp, other: Scalar) -> Scalar {
-        let (a, mut b) = if wide { (self, other) } else { (self.low32(), other.low32()) };
-        if let (AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, Some(by)) = (op, b.known()) {
-            // The machine takes as many bits of the distance as the width needs.
-            b = Scalar::constant(by & if wide { 63 } else { 31 });
+        let (a, b) = if wide { (self, other) } else { (self.low32(), other.low32()) };
+        let shifts = matches!(op, AluOp::Lsh | AluOp::Rsh | AluOp::Arsh);
+        let width = if wide { 64 } else { 32 };
+        if matches!(op, AluOp::Div | AluOp::Mod | AluOp::Neg)
+            || (shifts && b.known().is_none_or(|distance| distance >= width))
+        {
+            return Scalar::UNKNOWN;
         }
-        let result = match op {
-            _ if wide => return a.alu64(op, b),
-            AluOp::Arsh if a.max > i32::MAX as u64 => Scalar::UNKNOWN,
-            op => a.alu64(op, b),
-        };
-        result.low32()
+        match op {
+            _ if wide => a.alu64(op, b),
+            AluOp::Arsh if a.max > i32::MAX as u64 => Scalar::of_bytes(4),
+            op => a.alu64(op, b).low32(),
+        }
     }
 
     fn alu64(self, op: AluOp, other: Scalar) -> Scalar {
         let (a, b) = (self, other);
         match op {
             AluOp::Mov => b,
-            AluOp::Neg => Scalar::constant(0).minus(a),
             AluOp::Add => a.plus(b),
             AluOp::Sub => a.minus(b),
-            AluOp::Mul => match (a.known(), b.known(), a.max.checked_mul(b.max)) {
-                (Some(a), Some(b), _) => Scalar::constant(a.wrapping_mul(b)),
-                (_, _, Some(max)) => Scalar::range(a.min * b.min, max),
+            AluOp::Mul => match (a.known(), b.known()) {
+                (Some(a), Some(b)) => Scalar::constant(a.wrapping_mul(b)),
+                _ if a.max <= U32_MAX && b.max <= U32_MAX => Scalar::range(a.min * b.min, a.max * b.max),
                 _ => Scalar::UNKNOWN,
             },
-            // Division by 0 gives 0, a remainder by 0 the dividend.
-            AluOp::Div if b.min > 0 => Scalar::range(a.min / b.max, a.max / b.min),
-            AluOp::Div => Scalar::range(0, a.max),
-            AluOp::Mod if b.min > 0 => match (a.known(), b.known()) {
-                (Some(a), Some(b)) => Scalar::constant(a % b),
-                _ => Scalar::range(0, a.max.min(b.max - 1)),
-            },
-            AluOp::Mod => Scalar::range(0, a.max),
             AluOp::And => {
                 let value = a.value & b.value;
                 let bits = Scalar::of_bits(value, (a.value | a.mask) & (b.value | b.mask) & !value);
@@ -153,18 +149,10 @@ impl Scalar {
                 bits.with_range(a.min.max(b.min), u64::MAX).unwrap_or(bits)
             }
             AluOp::Xor => Scalar::of_bits(a.value ^ b.value, a.mask | b.mask),
-            AluOp::Lsh => match b.known() {
-                Some(by) => a.shifted_left(by as u32),
-                None => Scalar::UNKNOWN,
-            },
-            AluOp::Rsh => match b.known() {
-                Some(by) => {
-                    Scalar { min: a.min >> by, max: a.max >> by, value: a.value >> by, mask: a.mask >> by }
-                }
-                None => Scalar::range(0, a.max),
-            },
-            AluOp::Arsh if a.max <= i64::MAX as u64 => a.alu64(AluOp::Rsh, b),
-            AluOp::Arsh => Scalar::UNKNOWN,
+            AluOp::Lsh => b.known().map_or(Scalar::UNKNOWN, |by| a.shifted_left(by as u32)),
+            AluOp::Arsh if a.max > i64::MAX as u64 => Scalar::UNKNOWN,
+            AluOp::Rsh | AluOp::Arsh => b.known().map_or(Scalar::UNKNOWN, |by| a.shifted_right(by as u32)),
+            AluOp::Div | AluOp::Mod | AluOp::Neg => Scalar::UNKNOWN,
         }
     }
 
@@ -190,12 +178,37 @@ impl Scalar {
         }
     }
 
+    fn shifted_right(self, by: u32) -> Scalar {
+        Scalar { min: self.min >> by, max: self.max >> by, value: self.value >> by, mask: self.mask >> by }
+    }
+
     fn shifted_left(self, by: u32) -> Scalar {
         let bits = Scalar::of_bits(self.value << by, self.mask << by);
         match self.max.leading_zeros() >= by {
             true => bits.with_range(self.min << by, self.max << by).unwrap_or(bits),
             false => bits,
         }
+    }
+}
+
+/// What kernels since 5.10 conclude of [`assume`]: only compares with constants tell something, inequality
+/// nothing, and equality is only ruled out between constants.
+pub fn assume_as_kernel(
+    wide: bool,
+    op: JmpOp,
+    holds: bool,
+    a: Scalar,
+    b: Scalar,
+) -> Option<(Scalar, Scalar)> {
+    let assumed = assume(wide, op, holds, a, b);
+    let equality = matches!(op, JmpOp::Eq | JmpOp::Ne);
+    let equal = (op == JmpOp::Eq) == holds;
+    match (a.known(), b.known()) {
+        (Some(_), Some(_)) => assumed,
+        (None, None) => Some((a, b)),
+        _ if equality && equal => Some(assumed.unwrap_or((a, b))),
+        _ if equality => Some((a, b)),
+        _ => assumed,
     }
 }
 
