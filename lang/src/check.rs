@@ -46,6 +46,7 @@ pub fn check(policy: &ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnos
     checker.declare(policy);
     checker.sets();
     checker.rules(policy);
+    checker.warn_if_syn_is_not_saved();
     checker.tests(policy);
     checker.unused();
     (checker.program, checker.diagnostics)
@@ -115,6 +116,8 @@ struct Checker<'a> {
     depth: usize,
     /// Nodes inlined by the outermost use at hand.
     inlined: usize,
+    /// The first use of `syn_tos` in a rule.
+    syn_tos: Option<Span>,
     /// Warnings about reads that only the server cannot do, until it is clear that it might.
     server_reads: Vec<Diagnostic>,
     program: Program,
@@ -133,6 +136,7 @@ impl<'a> Checker<'a> {
             inlining: Vec::new(),
             depth: 0,
             inlined: 0,
+            syn_tos: None,
             server_reads: Vec::new(),
             program: Program::default(),
             diagnostics: Vec::new(),

@@ -216,8 +216,28 @@ impl<'a> Checker<'a> {
                 .help(format!("use it in {}", words::list(builtin.events.iter().copied(), "or"))),
             );
         }
+        if builtin.id == BuiltinId::SynTos && matches!(self.scope.place, Place::Rule) {
+            self.syn_tos.get_or_insert(span);
+        }
         self.require(builtin.name, builtin.since, span);
         Some(())
+    }
+
+    /// `syn_tos` needs a listener that saves SYNs.
+    pub(super) fn warn_if_syn_is_not_saved(&mut self) {
+        let Some(span) = self.syn_tos else { return };
+        if self.program.assignments.iter().any(|row| row.option.name == "save_syn") {
+            return;
+        }
+        self.report(
+            Diagnostic::new(
+                Code::SynNotSaved,
+                "`syn_tos` is 0 unless the listener saves SYNs, and no rule here makes it do so",
+                span,
+                "probably 0",
+            )
+            .help("add `on tcp_listen { save_syn = 1 }`"),
+        );
     }
 }
 

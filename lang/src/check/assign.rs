@@ -2,7 +2,8 @@
 
 use tcpc_stdlib::event::{Event, Sock};
 use tcpc_stdlib::field::{FIELDS, field};
-use tcpc_stdlib::option::{OPTIONS, OptionValue, SockOption, Verdict, option};
+use tcpc_stdlib::option::{Limit, OPTIONS, OptionValue, SockOption, Verdict, option};
+use tcpc_stdlib::unit::Type;
 
 use super::suggest::did_you_mean;
 use super::types::Wanted;
@@ -86,6 +87,9 @@ impl<'a> Checker<'a> {
         }
         let options = OPTIONS.iter().filter(|option| option.reserved.is_none()).map(|option| option.name);
         let fields = FIELDS.iter().map(|field| field.name).filter(|name| !name.is_empty());
+        if text == "reply" {
+            return self.fail(not_assignable("the answer to the kernel").help("write `-> ANSWER`"));
+        }
         let diagnostic = Diagnostic::new(
             Code::UnknownOption,
             format!("unknown socket option `{text}`"),
@@ -104,39 +108,29 @@ impl<'a> Checker<'a> {
     /// Whether every event of the rule takes an assignment of the option.
     fn assignable_here(&mut self, option: &'static SockOption, span: Span) -> Option<()> {
         let mut possible = true;
+        let mut limited: Vec<(&'static Limit, Vec<&'static str>)> = Vec::new();
         for event in self.scope.events.clone() {
-            let problem = self.refusal(option, event, span);
-            if let Some(problem) = problem {
-                possible &= !problem.is_error();
-                self.report(problem);
+            if let Some(limit) = option.limit(event.name) {
+                match limited.iter_mut().find(|(other, _)| *other == limit) {
+                    Some((_, events)) => events.push(event.name),
+                    None => limited.push((limit, vec![event.name])),
+                }
+            } else if let Some(refusal) = self.refusal(option, event, span) {
+                possible = false;
+                self.report(refusal);
             }
+        }
+        for (limit, events) in limited {
+            let problem = limitation(option, limit, &events, span);
+            possible &= !problem.is_error();
+            self.report(problem);
         }
         possible.then_some(())
     }
 
+    /// Why the socket of an event takes no options, if it does not.
     fn refusal(&self, option: &SockOption, event: &Event, span: Span) -> Option<Diagnostic> {
         let (name, at) = (option.name, event.name);
-        if let Some(limit) = option.limit(at) {
-            let (code, message, label) = match limit.verdict {
-                Verdict::Ignored => (
-                    Code::NoEffectHere,
-                    format!("`{name}` has no effect in `{at}`: {}", limit.why),
-                    "without effect here",
-                ),
-                Verdict::Forbidden => (
-                    Code::NoEffectHere,
-                    format!("`{name}` cannot be assigned in `{at}`: {}", limit.why),
-                    "not here",
-                ),
-                Verdict::Partial => (
-                    Code::PartialEffect,
-                    format!("`{name}` has only a part of its effect in `{at}`: {}", limit.why),
-                    "too late for a part of it",
-                ),
-            };
-            let instead = words::list(limit.instead.iter().copied(), "or");
-            return Some(Diagnostic::new(code, message, span, label).help(format!("assign it in {instead}")));
-        }
         match event.sock {
             Sock::Full => None,
             Sock::FullOrRequest if self.scope.full_socket => None,
@@ -162,6 +156,9 @@ impl<'a> Checker<'a> {
 
     /// A value of an option; a constant is within its range, and whole in the kernel's unit.
     pub(super) fn option_value(&mut self, option: &'static SockOption, expr: &'a Ast) -> Option<Expr> {
+        if option.ty == Type::Name {
+            self.reject_bare_name(expr)?;
+        }
         let value = self.value(expr)?;
         let who = format!("`{}`", option.name);
         let value = self.coerce(value, &Wanted { ty: option.ty, unit: option.unit, who: &who })?;
@@ -206,7 +203,12 @@ impl<'a> Checker<'a> {
                     span,
                     if raw < min { "too small" } else { "too large" },
                 )
-                .note(format!("{}: {}", option.kernel, option.doc)),
+                .note(format!(
+                    "`{}` is {}: {}",
+                    option.name,
+                    option.kernel,
+                    option.doc.trim_end_matches('.')
+                )),
             );
         }
         let rounded = raw.saturating_mul(scale);
@@ -218,7 +220,7 @@ impl<'a> Checker<'a> {
                     format!(
                         "`{}` counts in {}: {} becomes {rounded}",
                         option.name,
-                        option.unit.name(),
+                        words::unit(option.unit),
                         show(option.ty, value),
                     ),
                     span,
@@ -229,6 +231,26 @@ impl<'a> Checker<'a> {
         }
         Some(rounded)
     }
+}
+
+/// What an assignment loses in these events.
+fn limitation(option: &SockOption, limit: &Limit, events: &[&str], span: Span) -> Diagnostic {
+    let (name, at, why) = (option.name, words::list(events.iter().copied(), "and"), limit.why);
+    let (code, message, label) = match limit.verdict {
+        Verdict::Ignored => {
+            (Code::NoEffectHere, format!("`{name}` has no effect in {at}: {why}"), "without effect here")
+        }
+        Verdict::Forbidden => {
+            (Code::NoEffectHere, format!("`{name}` cannot be assigned in {at}: {why}"), "not here")
+        }
+        Verdict::Partial => (
+            Code::PartialEffect,
+            format!("`{name}` has only a part of its effect in {at}: {why}"),
+            "too late for a part of it",
+        ),
+    };
+    let instead = words::list(limit.instead.iter().copied(), "or");
+    Diagnostic::new(code, message, span, label).help(format!("assign it in {instead}"))
 }
 
 /// What is wrong with a name, if anything.

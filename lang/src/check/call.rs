@@ -42,6 +42,9 @@ impl<'a> Checker<'a> {
     }
 
     fn unknown_function(&mut self, name: &Name) -> Option<Term> {
+        if self.globals.is_broken(&name.text) {
+            return None;
+        }
         let own = self
             .globals
             .rows()
@@ -93,11 +96,11 @@ impl<'a> Checker<'a> {
             return self.fail(self.argument(row, first.ty, first.span));
         }
         // The second operand can change what the first is taken for, and the third both.
-        let (first, second, mut ty) = self.unify(first, values.next()?, "used in one place")?;
+        let (first, second, mut ty) = self.unify(first, values.next()?, "combined")?;
         let mut unified = vec![first, second];
         for value in values {
             let last = unified.pop()?;
-            let (last, value, joint) = self.unify(last, value, "used in one place")?;
+            let (last, value, joint) = self.unify(last, value, "combined")?;
             unified.extend([last, value]);
             ty = joint;
         }

@@ -1,6 +1,6 @@
 //! The names that a policy gives: which there are, and which are never used.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tcpc_stdlib::builtin::{BUILTINS, VALUE_WORDS};
 use tcpc_stdlib::event::EVENTS;
@@ -14,11 +14,17 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::SetId;
 use crate::source::Span;
 
+/// Words before the name in a declaration, also of constructs that this version does not have.
+const DECLARING: &[&str] = &["const", "let", "set", "param", "mutable", "table", "flow", "event", "option"];
+
 /// The declarations of a policy, by name.
 #[derive(Default)]
 pub struct Globals<'a> {
     by_name: HashMap<&'a str, usize>,
     rows: Vec<Global<'a>>,
+    /// Names whose declaration could not be read: whatever is said of them would be a guess.
+    broken: HashSet<&'a str>,
+    has_gaps: bool,
 }
 
 /// One declaration.
@@ -52,6 +58,25 @@ impl<'a> Globals<'a> {
         self.rows.get(*self.by_name.get(name)?)
     }
 
+    /// Whether this name has a declaration that could not be read.
+    pub fn is_broken(&self, name: &str) -> bool {
+        self.broken.contains(name)
+    }
+
+    /// Whether there are declarations or uses that could not be read.
+    pub fn has_gaps(&self) -> bool {
+        self.has_gaps
+    }
+
+    /// Notes the name that an unreadable item seems to declare.
+    fn add_broken(&mut self, text: Option<&'a str>) {
+        self.has_gaps = true;
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words = text.unwrap_or("").split(|c| !is_part(c)).filter(|word| !word.is_empty());
+        let mut words = words.skip_while(|word| DECLARING.contains(word));
+        self.broken.extend(words.next());
+    }
+
     /// Every declaration, in the order of the source.
     pub fn rows(&self) -> &[Global<'a>] {
         &self.rows
@@ -71,9 +96,19 @@ impl<'a> Checker<'a> {
                 Item::Const(item) => (&item.name, GlobalKind::Const(item, None)),
                 Item::Let(item) => (&item.name, GlobalKind::Let(item)),
                 Item::Set(item) => (&item.name, GlobalKind::Set(item, None)),
-                Item::Rule(_) | Item::Test(_) | Item::Unsupported(_) | Item::Error(_) => continue,
+                Item::Unsupported(keyword) => {
+                    self.globals.add_broken(self.source.text().get(keyword.span.start as usize..));
+                    continue;
+                }
+                Item::Error(span) => {
+                    self.globals.add_broken(Some(self.source.slice(*span)));
+                    continue;
+                }
+                Item::Rule(_) | Item::Test(_) => continue,
             };
-            self.reject_reserved(name);
+            if self.reject_reserved(name) {
+                continue;
+            }
             if let Some(earlier) = self.globals.get(&name.text) {
                 let earlier = earlier.name.span;
                 self.report(duplicate(&name.text, name.span, earlier));
@@ -84,8 +119,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A declared name must not hide one of the language's.
-    pub(super) fn reject_reserved(&mut self, name: &Name) {
+    /// A declared name must not hide one of the language's; whether it would.
+    pub(super) fn reject_reserved(&mut self, name: &Name) -> bool {
         let text = name.text.as_str();
         let meaning = if field(text).is_some() {
             "a field of the socket"
@@ -100,7 +135,7 @@ impl<'a> Checker<'a> {
         } else if EVENTS.iter().any(|event| event.args.iter().any(|arg| arg.name == text)) {
             "an argument of an event"
         } else {
-            return;
+            return false;
         };
         self.report(
             Diagnostic::new(
@@ -111,10 +146,13 @@ impl<'a> Checker<'a> {
             )
             .help("choose another name"),
         );
+        true
     }
 
     /// Warns about what nobody uses, and checks it as far as that can be done without a use.
     pub(super) fn unused(&mut self) {
+        // What could not be read might use them.
+        let certain = !self.globals.has_gaps();
         let unused: Vec<(&'a Name, GlobalKind<'a>)> = self
             .globals
             .rows()
@@ -130,15 +168,18 @@ impl<'a> Checker<'a> {
                 GlobalKind::Set(..) => "set",
             };
             match kind {
-                GlobalKind::Const(..) => {
-                    self.const_value(&name.text, name.span);
-                }
+                // It was worked out already; one that is wrong needs no second complaint.
+                GlobalKind::Const(_, Some(None)) => continue,
+                GlobalKind::Const(..) => {}
                 GlobalKind::Let(item) => self.within(Scope::new(Place::Unused), |checker| {
                     checker.inline_unused(item);
                 }),
                 GlobalKind::Set(..) => {}
             }
             self.server_reads.clear();
+            if !certain {
+                continue;
+            }
             self.report(
                 Diagnostic::new(
                     Code::UnusedName,

@@ -4,7 +4,7 @@ use tcpc_stdlib::unit::{Type, Unit};
 
 use super::access::{excludes_full_socket, implies_full_socket};
 use super::names::wrong_use;
-use super::types::{Wanted, retype};
+use super::types::{CONDITION, Wanted, retype};
 use super::{Checker, Place, Term, fold};
 use crate::ast::{BinaryOp, Expr as Ast, ExprKind as AstKind, Quantity};
 use crate::diag::{Code, Diagnostic};
@@ -102,7 +102,7 @@ impl<'a> Checker<'a> {
     /// An expression of type bool.
     pub(super) fn condition(&mut self, expr: &'a Ast) -> Option<Expr> {
         let value = self.value(expr)?;
-        self.coerce(value, &Wanted { ty: Type::Bool, unit: Unit::Bool, who: "a condition" })
+        self.coerce(value, &Wanted { ty: Type::Bool, unit: Unit::Bool, who: CONDITION })
     }
 
     /// A constant of a type.
@@ -150,7 +150,7 @@ impl<'a> Checker<'a> {
         if condition.as_ref().is_some_and(excludes_full_socket) {
             self.server_reads.truncate(held_back);
         }
-        let (then, otherwise, ty) = self.unify(then?, otherwise?, "used in one place")?;
+        let (then, otherwise, ty) = self.unify(then?, otherwise?, "combined")?;
         if ty == Type::Name {
             return self.fail(name_in_motion(span));
         }

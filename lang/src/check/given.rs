@@ -174,7 +174,7 @@ impl<'a> Checker<'a> {
             let most = u64::from(u32::MAX).saturating_mul(field.unit.scale().unwrap_or(1));
             return self.fail(Diagnostic::new(
                 Code::ValueOutOfRange,
-                format!("`{}` is at most {}", field.name, crate::show::show(field.ty, most)),
+                format!("`{}` is at most {}", field.name, words::bound(field.ty, most)),
                 value.span,
                 "too large",
             ));

@@ -41,14 +41,17 @@ impl<'a> Checker<'a> {
                 )),
             };
         }
+        if self.globals.is_broken(text) {
+            return None;
+        }
         self.vocabulary(text, span)
     }
 
     /// The meaning of a name that the language brings along.
     fn vocabulary(&mut self, text: &'a str, span: Span) -> Option<Term> {
-        if let Place::Test(answer) = self.scope.place
-            && text == "reply"
-        {
+        if text == "reply" {
+            self.only_in_tests("the reply", span)?;
+            let Place::Test(answer) = self.scope.place else { return None };
             return self.last_reply(answer, span).map(Term::Value);
         }
         if let Some(arg) = self.event_arg(text, span) {
@@ -113,6 +116,31 @@ impl<'a> Checker<'a> {
         );
         let diagnostic = did_you_mean(diagnostic, text, span, candidates);
         self.fail(diagnostic)
+    }
+
+    /// A name of the kernel's, such as a congestion control, must be in quotes.
+    pub(super) fn reject_bare_name(&mut self, expr: &ast::Expr) -> Option<()> {
+        let ast::ExprKind::Name(text) = &expr.kind else { return Some(()) };
+        let is_local = self.scope.locals.iter().any(|local| local.name == *text);
+        let is_known = is_local
+            || self.globals.get(text).is_some()
+            || self.globals.is_broken(text)
+            || field(text).is_some()
+            || option(text).is_some();
+        if is_known {
+            return Some(());
+        }
+        let quoted = format!("\"{text}\"");
+        self.fail(
+            Diagnostic::new(
+                Code::UnknownName,
+                format!("unknown name `{text}`"),
+                expr.span,
+                "a name of the kernel's stands in quotes",
+            )
+            .help(format!("write `{quoted}`"))
+            .suggest(expr.span, quoted),
+        )
     }
 
     /// The value of a constant of the policy.
@@ -266,7 +294,8 @@ fn arrows(names: &[&str]) -> String {
 
 /// A name that is something else than what it is used as.
 pub fn wrong_use(message: String, span: Span, help: String) -> Diagnostic {
-    Diagnostic::new(Code::WrongUseOfName, message, span, "not a value").help(help)
+    let label = message.split_once("` is ").map_or("not a value", |(_, what)| what).to_string();
+    Diagnostic::new(Code::WrongUseOfName, message, span, label).help(help)
 }
 
 /// A constant is needed.

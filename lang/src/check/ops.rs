@@ -40,7 +40,11 @@ impl<'a> Checker<'a> {
         }
         let mut left = self.term(innermost);
         for (op, right, span) in chain.into_iter().rev() {
-            let right = self.term(right);
+            let names = matches!(&left, Some(Term::Value(value)) if value.ty == Type::Name);
+            let right = match names {
+                true => self.reject_bare_name(right).and_then(|()| self.term(right)),
+                false => self.term(right),
+            };
             left = match (left, right) {
                 (Some(left), Some(right)) => self.operation(&op, left, right, span),
                 _ => None,

@@ -75,9 +75,9 @@ impl<'a> Checker<'a> {
         if let Some(number) = number
             && number > question.max
         {
-            return self.fail(too_large(event, &format!("{number} {}", question.unit.name()), span));
+            return self.fail(too_large(event, &format!("{number} {}", words::unit(question.unit)), span));
         }
-        let unit = question.unit.name();
+        let unit = words::unit(question.unit);
         let mut warning = Diagnostic::new(
             Code::RawReply,
             format!("a reply without a unit is in the kernel's unit: {unit}"),
@@ -170,7 +170,7 @@ impl<'a> Checker<'a> {
         let scale = question.unit.scale().unwrap_or(1);
         let rounded = number.div_ceil(scale).saturating_mul(scale);
         if rounded != number {
-            let (unit, shown) = (question.unit.name(), show(question.ty, rounded));
+            let (unit, shown) = (words::unit(question.unit), show(question.ty, rounded));
             let message =
                 format!("`{}` counts in {unit}: {} becomes {shown}", event.name, show(question.ty, number));
             self.report(

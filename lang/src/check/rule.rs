@@ -130,7 +130,7 @@ impl<'a> Checker<'a> {
                 self.report(
                     Diagnostic::new(
                         Code::UnsupportedEvent,
-                        format!("rules for `{}` are not in this version yet", name.text),
+                        format!("the event `{}` is not in this version yet", name.text),
                         name.span,
                         "not supported yet",
                     )

@@ -234,32 +234,34 @@ impl<'a> Checker<'a> {
     /// Sorts the elements and joins those that touch; warns about those that overlap.
     fn merge(&mut self, mut members: Vec<Element>) -> Vec<(u128, u128)> {
         members.sort_by_key(|member| (member.low, member.high));
-        let mut merged: Vec<Element> = Vec::new();
+        let mut merged: Vec<(u128, u128)> = Vec::new();
+        // The element that reaches farthest so far.
+        let mut widest: Option<Element> = None;
         for member in members {
-            let Some(last) = merged.last_mut() else {
-                merged.push(member);
-                continue;
-            };
-            if member.low <= last.high {
-                let (first, second) = in_order(last.span, member.span);
-                let what = if (last.low, last.high) == (member.low, member.high) {
+            if let Some(other) = widest
+                && member.low <= other.high
+            {
+                let (first, second) = in_order(other.span, member.span);
+                let what = if (other.low, other.high) == (member.low, member.high) {
                     "stands twice in this set"
                 } else {
                     "overlaps another element of this set"
                 };
-                last.high = last.high.max(member.high);
                 let text = self.source.slice(second).to_string();
                 self.report(
                     Diagnostic::new(Code::OverlappingSet, format!("`{text}` {what}"), second, "this one")
                         .label(first, "and this one"),
                 );
-            } else if member.low == last.high + 1 {
-                last.high = member.high;
-            } else {
-                merged.push(member);
+            }
+            match merged.last_mut() {
+                Some((_, high)) if member.low <= high.saturating_add(1) => *high = member.high.max(*high),
+                _ => merged.push((member.low, member.high)),
+            }
+            if widest.is_none_or(|other| member.high > other.high) {
+                widest = Some(member);
             }
         }
-        merged.into_iter().map(|member| (member.low, member.high)).collect()
+        merged
     }
 }
 

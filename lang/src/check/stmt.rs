@@ -94,12 +94,13 @@ impl<'a> Checker<'a> {
 
     /// `let NAME = EXPR`. A constant needs no place of its own.
     fn local(&mut self, name: &'a Name, value: &'a Ast) -> Option<StmtKind> {
-        self.reject_reserved(name);
+        let hides = self.reject_reserved(name);
         let earlier = self.scope.locals.iter().find(|local| local.name == name.text).map(|local| local.span);
         let earlier = earlier.or_else(|| self.globals.get(&name.text).map(|global| global.name.span));
         if let Some(earlier) = earlier {
             self.report(duplicate(&name.text, name.span, earlier));
         }
+        let is_again = earlier.is_some();
         let term = self.term(value);
         self.flush_server_reads();
         let (meaning, statement) = match term {
@@ -117,7 +118,15 @@ impl<'a> Checker<'a> {
             }
             other => (other, None),
         };
-        self.scope.locals.push(LocalName { name: name.text.clone(), span: name.span, meaning, used: false });
+        if hides {
+            return statement;
+        }
+        self.scope.locals.push(LocalName {
+            name: name.text.clone(),
+            span: name.span,
+            meaning,
+            used: is_again,
+        });
         statement
     }
 

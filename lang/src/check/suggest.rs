@@ -46,6 +46,8 @@ pub fn closest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) ->
     let candidates: Vec<&str> = candidates.into_iter().collect();
     match candidates.iter().find(|candidate| known_as == Some(**candidate)) {
         Some(candidate) => Some(*candidate),
+        // Everything is near a name of one or two letters.
+        None if name.len() < 3 => None,
         None => suggest::closest(name, candidates),
     }
 }

@@ -29,7 +29,8 @@ impl<'a> Checker<'a> {
             (Type::Int, Type::Port) if constant.is_some() => self.port(value),
             (Type::Int, Type::Duration | Type::Size | Type::Rate | Type::Percent) if constant.is_some() => {
                 let number = constant.unwrap_or(0);
-                self.fail(self.missing_unit(wanted.who, wanted.ty, wanted.unit, number, value.span))
+                let why = format!("{} needs {}", wanted.who, words::a(wanted.ty));
+                self.fail(self.missing_unit(why, wanted.ty, wanted.unit, number, value.span))
             }
             (Type::Int, Type::Bool) if matches!(value.kind, ExprKind::RuleHits(_)) => {
                 let span = value.span;
@@ -57,7 +58,12 @@ impl<'a> Checker<'a> {
                             let word = if number == 1 { "true" } else { "false" };
                             diagnostic.help(format!("write `{word}`")).suggest(value.span, word)
                         }
-                        _ => diagnostic.help("compare it with something"),
+                        _ if wanted.who == CONDITION => diagnostic.help(format!(
+                            "compare it, as in `{} {}`",
+                            self.source.slice(value.span),
+                            comparison(have)
+                        )),
+                        _ => diagnostic.help("write `true` or `false`, or a comparison"),
                     };
                 }
                 self.fail(diagnostic)
@@ -112,8 +118,8 @@ impl<'a> Checker<'a> {
                 };
                 let diagnostic = match bare {
                     Some((ty, unit, value, span)) => {
-                        let who = format!("what is {doing} with {}", words::a(ty));
-                        self.missing_unit(&who, ty, unit, value, span)
+                        let why = format!("{doing} with {}", words::a(ty));
+                        self.missing_unit(why, ty, unit, value, span)
                     }
                     None => mismatch(a, b, left.span, right.span, doing),
                 };
@@ -122,13 +128,10 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn missing_unit(&self, who: &str, ty: Type, unit: Unit, number: u64, span: Span) -> Diagnostic {
-        let diagnostic = Diagnostic::new(
-            Code::MissingUnit,
-            format!("{who} needs a unit: {}, not a bare number", words::a(ty)),
-            span,
-            format!("{} needs a unit", words::a(ty)),
-        );
+    fn missing_unit(&self, why: String, ty: Type, unit: Unit, number: u64, span: Span) -> Diagnostic {
+        let text = self.source.slice(span);
+        let message = format!("{} needs a unit, and `{text}` has none", words::a(ty));
+        let diagnostic = Diagnostic::new(Code::MissingUnit, message, span, why);
         let Some(literal) = words::literal(ty, unit, number) else { return diagnostic };
         let in_bytes = format!("{number}B");
         let diagnostic = match ty {
@@ -143,6 +146,26 @@ impl<'a> Checker<'a> {
         // A name stands for the number in other places too.
         let is_literal = self.source.slice(span).starts_with(|first: char| first.is_ascii_digit());
         if is_literal { diagnostic.suggest(span, literal) } else { diagnostic }
+    }
+}
+
+/// Who needs a bool where something is asked.
+pub const CONDITION: &str = "a condition";
+
+/// How a value of a type is compared, as an example.
+fn comparison(ty: Type) -> &'static str {
+    match ty {
+        Type::Duration => "> 10ms",
+        Type::Size => "> 1MB",
+        Type::Rate => "> 1Gbps",
+        Type::Percent => "> 1%",
+        Type::Port => "== 443",
+        Type::Ip => "in 10.0.0.0/8",
+        Type::Name => "== \"cubic\"",
+        Type::State => "== ESTABLISHED",
+        Type::Family => "== ipv6",
+        Type::Role => "== client",
+        Type::Bool | Type::Int | Type::Packets | Type::Prefix => "!= 0",
     }
 }
 

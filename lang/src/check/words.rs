@@ -60,10 +60,7 @@ pub fn bound(ty: Type, value: u64) -> String {
     let (scaled, units) = match ty {
         Type::Size => (value as f64, ["B", "KB", "MB", "GB"]),
         Type::Rate => (value as f64 * 8.0, ["bps", "Kbps", "Mbps", "Gbps"]),
-        Type::Duration => {
-            let days = value / 86_400_000_000_000;
-            return if exact.len() > 8 && days > 1 { format!("about {days} days") } else { exact };
-        }
+        Type::Duration => return if exact.len() > 8 { about(value) } else { exact },
         _ => return exact,
     };
     if exact.len() <= 8 {
@@ -72,6 +69,27 @@ pub fn bound(ty: Type, value: u64) -> String {
     let step = units.len() - 1;
     let step = (1..=step).rev().find(|step| scaled >= 1000f64.powi(*step as i32)).unwrap_or(0);
     format!("about {:.2}{}", scaled / 1000f64.powi(step as i32), units[step])
+}
+
+/// A long duration, roughly.
+fn about(nanos: u64) -> String {
+    const SECOND: u64 = 1_000_000_000;
+    const DAY: u64 = 86_400 * SECOND;
+    match nanos / DAY {
+        0 | 1 => format!("about {}s", nanos / SECOND),
+        days => format!("about {days} days"),
+    }
+}
+
+/// A unit of the kernel's in full.
+pub fn unit(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Nanoseconds => "nanoseconds",
+        Unit::Microseconds | Unit::EighthMicroseconds => "microseconds",
+        Unit::Milliseconds => "milliseconds",
+        Unit::Seconds => "seconds",
+        other => other.name(),
+    }
 }
 
 #[cfg(test)]

@@ -161,4 +161,5 @@ codes! {
     W0916 RepeatedEvent     Warning "an event named twice in one rule";
     W0917 NothingExpected   Warning "a test that expects nothing";
     W0918 EmptyRule         Warning "a rule that does nothing";
+    W0919 SynNotSaved       Warning "the SYN's service class where no rule makes listeners save it";
 }
