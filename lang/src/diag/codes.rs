@@ -108,8 +108,8 @@ codes! {
     E0501 ValueOutOfRange   Error   "a value that the kernel does not take";
     E0502 ReplyOutOfRange   Error   "a reply that the kernel misreads";
     E0503 TooComplex        Error   "an expression that is too deep or too large";
-    // 06: objects, and limits of the compiled program.
     E0590 PolicyTooLarge    Error   "a policy that is larger than a BPF program can be";
+    // 06: objects.
     E0601 CompilerBug       Error   "a program that the compiler should not have made";
     E0602 BadObject         Error   "a file that is no sock_ops object";
     // 07: hosts.
@@ -128,12 +128,12 @@ codes! {
     E0713 WhichPolicy       Error   "several policies where one is meant";
     E0714 PinsDamaged       Error   "pins that cannot be understood";
     E0715 HostFailure       Error   "a request that the system refuses";
-    E0730 UnreadableFile    Error   "a file that cannot be read";
-    E0731 UnwritableFile    Error   "a file that cannot be written";
-    E0732 UnknownCode       Error   "a diagnostic code that does not exist";
     W0720 CongestionSkipped Warning "a congestion control that will be passed over on this host";
     W0721 BufferCapped      Warning "a buffer that this host makes smaller";
     W0722 NoIpv6            Warning "a kernel without IPv6";
+    E0730 UnreadableFile    Error   "a file that cannot be read";
+    E0731 UnwritableFile    Error   "a file that cannot be written";
+    E0732 UnknownCode       Error   "a diagnostic code that does not exist";
     // 08: tests.
     E0801 UnknownSetting    Error   "a setting that a test does not have";
     E0802 UnknownSubject    Error   "a rule, counter or error number that is not there";
