@@ -28,6 +28,8 @@ pub struct Counters {
 pub struct RuleHits {
     /// The rule's name.
     pub rule: String,
+    /// Its events.
+    pub events: Vec<String>,
     /// Times; `None` if they are not counted.
     pub hits: Option<u64>,
 }
@@ -58,7 +60,8 @@ pub fn counters(pins: &Path) -> Result<Counters, LoaderError> {
     };
     let mut found = Counters::default();
     for rule in &manifest.rules {
-        found.rules.push(RuleHits { rule: rule.name.clone(), hits: number(&rule.hits)? });
+        let hits = number(&rule.hits)?;
+        found.rules.push(RuleHits { rule: rule.name.clone(), events: rule.events.clone(), hits });
     }
     for counter in manifest.counters.iter().filter(|counter| counter.key.is_none()) {
         let value = number(&Some(counter.symbol.clone()))?;

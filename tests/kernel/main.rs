@@ -6,10 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod defaults;
-mod effects;
 mod lab;
 mod loading;
 mod peer;
+mod policies;
 mod probes;
 mod programs;
 mod sys;
