@@ -52,6 +52,8 @@ pub enum Command {
     Check(commands::check::Args),
     /// Compile a policy to a BPF object
     Build(commands::build::Args),
+    /// Run the tests of policies without a kernel
+    Test(commands::test::Args),
     /// Attach a policy to a cgroup
     Attach(commands::attach::Args),
     /// Detach a policy from a cgroup

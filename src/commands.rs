@@ -7,6 +7,7 @@ pub mod detach;
 pub mod disasm;
 pub mod explain;
 pub mod list;
+pub mod test;
 
 use crate::cli::Command;
 use crate::exit::Exit;
@@ -17,6 +18,7 @@ pub fn run(command: Command, ui: &mut Ui) -> Exit {
     match command {
         Command::Check(args) => check::run(&args, ui),
         Command::Build(args) => build::run(&args, ui),
+        Command::Test(args) => test::run(&args, ui),
         Command::Attach(args) => attach::run(&args, ui),
         Command::Detach(args) => detach::run(&args, ui),
         Command::List(args) => list::run(&args, ui),
