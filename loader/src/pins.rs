@@ -60,12 +60,7 @@ impl Store {
     pub(crate) fn find_or_make() -> Result<Store, LoaderError> {
         let bpffs = match mounted_bpffs()? {
             Some(path) => path,
-            None => {
-                let path = PathBuf::from(CONVENTIONAL);
-                sys::mount_bpffs(&path)
-                    .map_err(|error| LoaderError::NoBpffs { path: path.clone(), error })?;
-                path
-            }
+            None => mount_bpffs()?,
         };
         let root = bpffs.join("tcpc");
         make_directory(&root)?;
@@ -206,6 +201,20 @@ fn mounted_bpffs() -> Result<Option<PathBuf>, LoaderError> {
     let points = mounts::points(&mounts::table()?, "bpf");
     let conventional = points.iter().find(|point| *point == Path::new(CONVENTIONAL));
     Ok(conventional.or(points.first()).cloned())
+}
+
+/// Mounts a bpffs at the conventional place.
+fn mount_bpffs() -> Result<PathBuf, LoaderError> {
+    let path = PathBuf::from(CONVENTIONAL);
+    let failed = |error| LoaderError::NoBpffs { path: path.clone(), error };
+    // Two commands at once must not mount two: the second would hide the pins in the first. Both
+    // have opened the directory below the mount, so they meet at its lock.
+    let below = File::open(&path).map_err(failed)?;
+    below.lock().map_err(failed)?;
+    match mounted_bpffs()? {
+        Some(other) => Ok(other),
+        None => sys::mount_bpffs(&path).map_err(failed).map(|()| path.clone()),
+    }
 }
 
 fn make_directory(path: &Path) -> Result<(), LoaderError> {
