@@ -6,7 +6,7 @@
 use tcpc_lang::hir::{
     ArithOp, CompareOp, CounterId, Expr, ExprKind, LocalId, Program, Role, RuleId, Set, Value,
 };
-use tcpc_stdlib::builtin::BuiltinId;
+use tcpc_stdlib::builtin::{BuiltinId, HASH_FACTOR, HASH_START};
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::field::{Field, field};
 use tcpc_stdlib::option::SockOption;
@@ -142,17 +142,19 @@ impl<'a, W: World> Evaluator<'a, W> {
     }
 
     fn call(&mut self, builtin: BuiltinId, args: &[Expr]) -> Result<u64, EvalError> {
+        if builtin == BuiltinId::Hash {
+            return Ok(hash(&args.iter().map(|arg| self.value(arg)).collect::<Result<Vec<_>, _>>()?));
+        }
         let numbers = args.iter().map(|arg| self.number(arg)).collect::<Result<Vec<_>, _>>();
         Ok(match (builtin, numbers.as_deref()) {
             (BuiltinId::Min, Ok([one, other])) => *one.min(other),
             (BuiltinId::Max, Ok([one, other])) => *one.max(other),
-            (BuiltinId::Clamp, Ok([x, low, high])) => *x.max(low).min(high),
+            (BuiltinId::Clamp, Ok([x, low, high])) => *x.min(high).max(low),
             (BuiltinId::Now, _) => self.world.now(),
             (BuiltinId::Random, _) => self.world.random().into(),
             // A share is counted in 2^-32, as a random number is.
             (BuiltinId::Sample, Ok([share])) => u64::from(u64::from(self.world.random()) < *share),
             (BuiltinId::SynTos, _) => self.world.syn_tos().into(),
-            (BuiltinId::Hash, _) => return Err("`hash` cannot be evaluated in a test".into()),
             (_, Err(error)) => return Err(error.clone()),
             _ => return Err(format!("{builtin:?} with {} arguments", args.len())),
         })
@@ -210,6 +212,20 @@ pub fn arithmetic(op: ArithOp, left: u64, right: u64) -> u64 {
         ArithOp::Shl => left.checked_shl(shift).unwrap_or(0),
         ArithOp::Shr => left.checked_shr(shift).unwrap_or(0),
     }
+}
+
+/// `hash`: a number below 2^32 from words; an address is four of them.
+fn hash(values: &[Value]) -> u64 {
+    let words = values.iter().flat_map(|value| match value {
+        Value::Number(number) => vec![*number],
+        Value::Ip(address) => (0..4).map(|word| u64::from((address >> (96 - 32 * word)) as u32)).collect(),
+        Value::Name(_) => Vec::new(),
+    });
+    let mixed = words.fold(HASH_START, |hash, word| {
+        let spread = (hash ^ word).wrapping_mul(HASH_FACTOR);
+        spread ^ (spread >> 32)
+    });
+    mixed & u64::from(u32::MAX)
 }
 
 /// Whether a set holds an element.
