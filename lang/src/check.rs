@@ -123,6 +123,7 @@ struct Checker<'a> {
     program: Program,
     diagnostics: Vec<Diagnostic>,
     reported: HashSet<(Code, Option<Span>, String)>,
+    required: HashSet<(String, Span)>,
 }
 
 impl<'a> Checker<'a> {
@@ -141,6 +142,7 @@ impl<'a> Checker<'a> {
             program: Program::default(),
             diagnostics: Vec::new(),
             reported: HashSet::new(),
+            required: HashSet::new(),
         }
     }
 
@@ -177,9 +179,9 @@ impl<'a> Checker<'a> {
         if since <= KernelVersion::FLOOR || !matches!(self.scope.place, Place::Rule) {
             return;
         }
-        let requirement = Requirement { construct: construct.into(), since, span };
-        if !self.program.requirements.contains(&requirement) {
-            self.program.requirements.push(requirement);
+        let construct = construct.into();
+        if self.required.insert((construct.clone(), span)) {
+            self.program.requirements.push(Requirement { construct, since, span });
         }
     }
 

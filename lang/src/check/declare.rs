@@ -82,9 +82,9 @@ impl<'a> Globals<'a> {
         &self.rows
     }
 
-    /// Every declaration, to be filled in.
-    pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut Global<'a>> {
-        self.rows.iter_mut()
+    /// One declaration, to be filled in.
+    pub fn row(&mut self, index: usize) -> Option<&mut Global<'a>> {
+        self.rows.get_mut(index)
     }
 }
 
@@ -153,6 +153,11 @@ impl<'a> Checker<'a> {
     pub(super) fn unused(&mut self) {
         // What could not be read might use them.
         let certain = !self.globals.has_gaps();
+        let too_complex = self.diagnostics.iter().any(|found| found.code == Code::TooComplex);
+        if too_complex {
+            // Names that were not reached are no finding, and each could be as large again.
+            return;
+        }
         let unused: Vec<(&'a Name, GlobalKind<'a>)> = self
             .globals
             .rows()

@@ -25,31 +25,26 @@ struct Element {
 impl<'a> Checker<'a> {
     /// Makes the policy's sets and evaluates its constants, in the order of the source.
     pub(super) fn sets(&mut self) {
-        let rows: Vec<(&'a ast::Name, GlobalKind<'a>)> =
-            self.globals.rows().iter().map(|row| (row.name, row.kind.clone())).collect();
-        for (name, kind) in rows {
-            match kind {
+        for index in 0..self.globals.rows().len() {
+            let Some(row) = self.globals.row(index) else { break };
+            match row.kind.clone() {
+                // Working a constant out ahead of its uses is no use.
                 GlobalKind::Const(item, _) => {
-                    let used = self.globals.get(&name.text).is_some_and(|row| row.used);
-                    self.const_value(&name.text, item.span);
-                    self.mark_used(name, used);
+                    let used = row.used;
+                    self.const_value(&item.name.text, item.span);
+                    if let Some(row) = self.globals.row(index) {
+                        row.used = used;
+                    }
                 }
                 GlobalKind::Set(item, _) => {
                     if let Some(id) = self.set(Some(&item.name), &item.elements, None, item.name.span)
-                        && let Some(row) = self.globals.rows_mut().find(|row| row.name == name)
+                        && let Some(row) = self.globals.row(index)
                     {
                         row.kind = GlobalKind::Set(item, Some(id));
                     }
                 }
                 GlobalKind::Let(_) => {}
             }
-        }
-    }
-
-    /// Evaluating a constant ahead of its uses is no use.
-    fn mark_used(&mut self, name: &ast::Name, used: bool) {
-        if let Some(row) = self.globals.rows_mut().find(|row| row.name == name) {
-            row.used = used;
         }
     }
 
