@@ -129,7 +129,12 @@ impl LoaderError {
     pub fn help(&self) -> Option<String> {
         use LoaderError::*;
         Some(match self {
-            CgroupMissing(path) => format!("make it first: `mkdir {}`", path.display()),
+            CgroupMissing(path) => match crate::cgroup::cgroup2_mount() {
+                Ok(Some(mount)) if !path.starts_with(&mount) => {
+                    format!("cgroup2 is mounted at `{}`: make or name a directory there", mount.display())
+                }
+                _ => format!("make it first: `mkdir {}`", path.display()),
+            },
             CgroupNotADirectory(path) => {
                 let parent = path.parent().unwrap_or(path);
                 format!("name the cgroup's directory: `{}`", parent.display())

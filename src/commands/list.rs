@@ -36,8 +36,8 @@ pub fn run(_args: &Args, ui: &mut Ui) -> Exit {
 fn table(listed: &[Listed]) -> String {
     let mut rows = vec![["POLICY", "CGROUP", "PROGRAM", "SINCE", "BESIDE"].map(str::to_owned)];
     rows.extend(listed.iter().map(|one| {
-        let cgroup =
-            one.cgroup.as_ref().map_or_else(|| "(removed)".to_owned(), |path| path.display().to_string());
+        let path = one.cgroup.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
+        let cgroup = if one.alive { path } else { format!("{path} (removed)") };
         let others: Vec<&str> = one.others.iter().map(|other| other.name.as_str()).collect();
         let beside = if others.is_empty() { "-".to_owned() } else { others.join(",") };
         [one.name.clone(), cgroup, one.program_id.to_string(), age(one.attached_at), beside]

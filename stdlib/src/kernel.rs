@@ -56,6 +56,11 @@ pub const REPLY_OFFSET: u16 = 4;
 pub const CONGESTION_NAME_MAX: usize = 16;
 /// The most bytes of a socket's congestion control or device name that a policy can give.
 pub const NAME_MAX: usize = 15;
+/// The most bytes of constants that kernels before [`LARGE_CONSTANTS_SINCE`] take (`KMALLOC_MAX_SIZE`, the
+/// bound of an array map's value).
+pub const CONSTANTS_MAX_BEFORE: u32 = 4 << 20;
+/// A kernel that takes more constants than that: 5.10 was seen to refuse them, 6.1 to take them.
+pub const LARGE_CONSTANTS_SINCE: KernelVersion = v(6, 1);
 /// Programs a cgroup takes at most.
 pub const CGROUP_PROGRAMS_MAX: usize = 64;
 /// `net.core.wmem_max` and `rmem_max` of a kernel that nobody configured (4 MiB from 6.18 on).
