@@ -9,6 +9,7 @@
 //! `let`s are checked anew at each use, in the events of the rule that uses them.
 
 mod access;
+mod arith;
 mod assign;
 mod call;
 mod declare;

@@ -37,11 +37,22 @@ impl Analysis {
     }
 }
 
+/// So many findings are enough for one run; errors come before warnings.
+pub const MOST_DIAGNOSTICS: usize = 200;
+
 /// Parses and checks a policy.
 pub fn analyze(source: &source::SourceFile) -> Analysis {
     let (policy, mut diagnostics) = parse::parse(source);
     let (program, found) = check::check(&policy, source);
     diagnostics.extend(found);
-    diagnostics.sort_by_key(|diagnostic| diagnostic.primary.as_ref().map(|label| label.span.start));
+    let place = |found: &diag::Diagnostic| found.primary.as_ref().map(|label| label.span.start);
+    if diagnostics.len() > MOST_DIAGNOSTICS {
+        diagnostics.sort_by_key(|found| (!found.is_error(), place(found)));
+        let more = diagnostics.split_off(MOST_DIAGNOSTICS).len();
+        if let Some(last) = diagnostics.pop() {
+            diagnostics.push(last.note(format!("{more} more findings show once these are mended")));
+        }
+    }
+    diagnostics.sort_by_key(place);
     Analysis { program, diagnostics }
 }

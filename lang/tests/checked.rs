@@ -186,3 +186,12 @@ fn every_supported_row_of_the_catalogue_can_be_used() {
         assert!(analysis.is_valid(), "{use_it}: {:#?}", analysis.diagnostics);
     }
 }
+
+#[test]
+fn many_findings_are_cut_and_errors_kept() {
+    let mut text = "on tcp_connect when remote_port >= 0 { mark = 1 }\n".repeat(300);
+    text.push_str("on tcp_conect { mark = 1 }\n");
+    let analysis = run(&text);
+    assert_eq!(analysis.diagnostics.len(), tcpc_lang::MOST_DIAGNOSTICS);
+    assert!(!analysis.is_valid());
+}
