@@ -55,6 +55,11 @@ impl<'a> Checker<'a> {
                     term => self.fail(not_a_set(term.ty(), members.span)),
                 }
             }
+            AstKind::Str(text) => {
+                let diagnostic = not_a_set(Type::Name, members.span);
+                let bare = "addresses, prefixes and ports stand without quotes";
+                self.fail(diagnostic.help(bare).suggest(members.span, text.as_str()))
+            }
             _ => {
                 let ty = self.term(members)?.ty();
                 self.fail(not_a_set(ty, members.span))

@@ -87,11 +87,16 @@ impl<'a> Checker<'a> {
         if EVENTS.iter().any(|event| event.name == text)
             || EVENT_GROUPS.iter().any(|group| group.name == text)
         {
-            return self.fail(wrong_use(
+            let upper = text.to_uppercase();
+            let diagnostic = wrong_use(
                 format!("`{text}` is an event, not a value"),
                 span,
                 format!("events stand after `on`: `on {text} …`"),
-            ));
+            );
+            return self.fail(match tcp_state(&upper) {
+                Some(_) => diagnostic.help(format!("the TCP state is `{upper}`")).suggest(span, upper),
+                None => diagnostic,
+            });
         }
         self.unknown_name(text, span)
     }

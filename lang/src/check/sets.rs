@@ -4,7 +4,7 @@ use tcpc_stdlib::unit::{Type, Unit};
 
 use super::declare::GlobalKind;
 use super::types::{Wanted, has_unit};
-use super::{Checker, Term, fold, words};
+use super::{Checker, Place, Term, fold, words};
 use crate::ast::{self, Expr as Ast, ExprKind as AstKind};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Set, SetId, Value};
@@ -96,19 +96,16 @@ impl<'a> Checker<'a> {
                 let high = self.member(high, kind);
                 (low?, high?)
             }
-            _ => {
-                let scope = super::Scope::new(super::Place::Constant);
-                match self.within(scope, |checker| checker.term(expr))? {
-                    Term::Prefix(address, length, _) => {
-                        self.same_kind(Type::Ip, Type::Prefix, span, kind)?;
-                        return self.prefix(address, length, span, members);
-                    }
-                    term => {
-                        let member = self.term_member(term, span, kind)?;
-                        (member, member)
-                    }
+            _ => match self.constant_term(expr)? {
+                Term::Prefix(address, length, _) => {
+                    self.same_kind(Type::Ip, Type::Prefix, span, kind)?;
+                    return self.prefix(address, length, span, members);
                 }
-            }
+                term => {
+                    let member = self.term_member(term, span, kind)?;
+                    (member, member)
+                }
+            },
         };
         if low > high {
             return self.fail(
@@ -126,9 +123,16 @@ impl<'a> Checker<'a> {
     }
 
     fn member(&mut self, expr: &'a Ast, kind: &mut Option<(Type, Option<Span>)>) -> Option<u128> {
-        let scope = super::Scope::new(super::Place::Constant);
-        let term = self.within(scope, |checker| checker.term(expr))?;
+        let term = self.constant_term(expr)?;
         self.term_member(term, expr.span, kind)
+    }
+
+    /// A term where only constants are wanted; names of blocks and parameters can stand for some.
+    fn constant_term(&mut self, expr: &'a Ast) -> Option<Term> {
+        let place = std::mem::replace(&mut self.scope.place, Place::Constant);
+        let term = self.term(expr);
+        self.scope.place = place;
+        term
     }
 
     fn term_member(

@@ -1,10 +1,11 @@
 //! Which types go together, and what to say when they do not.
 
+use tcpc_stdlib::kernel::tcp_state;
 use tcpc_stdlib::unit::{Type, Unit};
 
 use super::{Checker, fold, words};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{CompareOp, Expr, ExprKind};
+use crate::hir::{CompareOp, Expr, ExprKind, Value};
 use crate::source::Span;
 
 /// What a place needs.
@@ -121,7 +122,10 @@ impl<'a> Checker<'a> {
                         let why = format!("{doing} with {}", words::a(ty));
                         self.missing_unit(why, ty, unit, value, span)
                     }
-                    None => mismatch(a, b, left.span, right.span, doing),
+                    None => {
+                        let diagnostic = mismatch(a, b, left.span, right.span, doing);
+                        respell(respell(diagnostic, &left, b), &right, a)
+                    }
                 };
                 self.fail(diagnostic)
             }
@@ -194,6 +198,22 @@ pub fn mismatch(a: Type, b: Type, left: Span, right: Span, doing: &str) -> Diagn
         (Type::Ip, Type::Prefix) => diagnostic.help("ask whether it is in the prefix, with `in`"),
         _ => with_conversion(diagnostic, a, b),
     }
+}
+
+/// Help for a constant that says the right thing in the wrong spelling: `1` for `true`, a state or an
+/// address in quotes.
+fn respell(diagnostic: Diagnostic, constant: &Expr, wanted: Type) -> Diagnostic {
+    let spelling = match (fold::constant(constant), wanted) {
+        (Some(Value::Number(0)), Type::Bool) if constant.ty == Type::Int => "false".to_string(),
+        (Some(Value::Number(1)), Type::Bool) if constant.ty == Type::Int => "true".to_string(),
+        (Some(Value::Name(text)), Type::State) if tcp_state(&text.to_uppercase()).is_some() => {
+            text.to_uppercase()
+        }
+        (Some(Value::Name(text)), Type::Family | Type::Ip | Type::Port) => text.clone(),
+        _ => return diagnostic,
+    };
+    let why = if constant.ty == Type::Name { "only names of the kernel stand in quotes: " } else { "" };
+    diagnostic.help(format!("{why}write `{spelling}`")).suggest(constant.span, spelling)
 }
 
 /// How to come from one type to the other, where there is a way.
