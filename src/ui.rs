@@ -81,7 +81,8 @@ impl Ui {
             .collect();
         if !counts.is_empty() {
             let name = source.name();
-            write_err(&format!("{name}: {}; `tcpc explain CODE` tells more of one\n", counts.join(", ")));
+            let code = diagnostics.first().map_or("CODE", |first| first.code.as_str());
+            write_err(&format!("{name}: {}; `tcpc explain {code}` tells more\n", counts.join(", ")));
         }
     }
 

@@ -113,11 +113,12 @@ impl Report {
 
 /// The report of one policy as text.
 pub fn render(report: &Report) -> String {
-    render_all(std::slice::from_ref(report))
+    render_all(std::slice::from_ref(report), 0)
 }
 
 /// The reports of several policies as one text: a line for each test, then what failed, then the sum.
-pub fn render_all(reports: &[Report]) -> String {
+/// `unbuilt` policies have no report, as they could not be built.
+pub fn render_all(reports: &[Report], unbuilt: usize) -> String {
     let tests = || reports.iter().flat_map(|report| report.tests.iter().map(move |test| (report, test)));
     let failed: Vec<_> = tests().filter(|(_, test)| test.status != Status::Passed).collect();
     let mut text = String::new();
@@ -138,7 +139,7 @@ pub fn render_all(reports: &[Report]) -> String {
             line(&mut text, format_args!("    {}", full_name(report, test)));
         }
     }
-    let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
+    let verdict = if failed.is_empty() && unbuilt == 0 { "ok" } else { "FAILED" };
     let filtered: usize = reports.iter().map(|report| report.filtered).sum();
     let passed = count - failed.len();
     line(
@@ -148,6 +149,10 @@ pub fn render_all(reports: &[Report]) -> String {
             failed.len()
         ),
     );
+    if unbuilt > 0 {
+        let what = if unbuilt == 1 { "policy" } else { "policies" };
+        line(&mut text, format_args!("{unbuilt} {what} could not be built: see above"));
+    }
     text
 }
 

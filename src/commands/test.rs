@@ -32,7 +32,7 @@ pub struct Args {
     object: Option<PathBuf>,
 }
 
-/// Runs the tests; a failed test, a policy that cannot be built and a run without any test all fail.
+/// Runs the tests; a failed test and a policy that cannot be built both fail.
 pub fn run(args: &Args, ui: &mut Ui) -> Exit {
     let mut files = Vec::new();
     for path in &args.paths {
@@ -63,7 +63,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
             Err(exit) => worst = if exit as u8 > worst as u8 { exit } else { worst },
         }
     }
-    ui.say(render_all(&reports));
+    ui.say(render_all(&reports, files.len() - reports.len()));
     ui.set("reports", json!(reports));
     let failed = reports.iter().any(|report| report.failed() > 0);
     if failed && worst == Exit::Done { Exit::Policy } else { worst }
