@@ -221,7 +221,6 @@ impl<'a> Checker<'a> {
         let mut bound: Vec<(LocalId, Expr)> = Vec::new();
         let mut locals = Vec::with_capacity(params.len());
         for (param, (_, arg)) in params.iter().zip(args) {
-            self.reject_reserved(param);
             let meaning = match self.term(arg) {
                 Some(Term::Value(value)) if is_worth_a_name(&value) => {
                     let id = self.new_local(&param.text, value.ty);

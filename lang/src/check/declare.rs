@@ -117,6 +117,26 @@ impl<'a> Checker<'a> {
             self.globals.by_name.insert(&name.text, self.globals.rows.len());
             self.globals.rows.push(Global { name, kind, used: false });
         }
+        self.parameters();
+    }
+
+    /// Parameters have names of their own too.
+    fn parameters(&mut self) {
+        let functions = self.globals.rows.iter().filter_map(|row| match row.kind {
+            GlobalKind::Let(item) => item.params.as_deref(),
+            _ => None,
+        });
+        for params in functions.collect::<Vec<&'a [Name]>>() {
+            for (index, param) in params.iter().enumerate() {
+                self.reject_reserved(param);
+                let earlier = params.iter().take(index).find(|other| other.text == param.text);
+                let earlier = earlier.or(self.globals.get(&param.text).map(|global| global.name));
+                if let Some(earlier) = earlier {
+                    let earlier = earlier.span;
+                    self.report(duplicate(&param.text, param.span, earlier));
+                }
+            }
+        }
     }
 
     /// A declared name must not hide one of the language's; whether it would.

@@ -42,6 +42,9 @@ impl<'a> Checker<'a> {
             locals: Vec::new(),
         };
         let (condition, body, ends) = self.within(scope, |checker| {
+            for event in &events {
+                checker.require(event.name, event.since, head);
+            }
             let condition = rule.condition.as_ref().and_then(|condition| checker.test(condition));
             checker.scope.full_socket = condition.as_ref().is_some_and(implies_full_socket);
             let (body, ends) = checker.body(&rule.body);
