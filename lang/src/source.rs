@@ -32,6 +32,8 @@ pub struct SourceFile {
     name: String,
     text: String,
     line_starts: Vec<u32>,
+    /// Every character is one byte, so columns need not be counted.
+    ascii: bool,
 }
 
 impl SourceFile {
@@ -40,7 +42,8 @@ impl SourceFile {
         let text = text.into();
         let line_starts =
             std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at as u32 + 1)).collect();
-        SourceFile { name: name.into(), text, line_starts }
+        let ascii = text.is_ascii();
+        SourceFile { name: name.into(), text, line_starts, ascii }
     }
 
     /// Takes the bytes of a file.
@@ -104,7 +107,8 @@ impl SourceFile {
         let line = self.line_starts.partition_point(|&start| start <= offset).saturating_sub(1);
         let start = self.line_starts.get(line).copied().unwrap_or(0) as usize;
         let upto = self.text.get(start..offset as usize).unwrap_or("");
-        (line as u32 + 1, upto.chars().count() as u32 + 1)
+        let column = if self.ascii { upto.len() } else { upto.chars().count() };
+        (line as u32 + 1, column as u32 + 1)
     }
 
     /// The line of an offset, from 1.

@@ -72,16 +72,16 @@ pub enum Token<'s> {
     #[token("@")] /** `@` */ At,
     #[token(".")] /** `.` */ Dot,
     #[token("..")] /** `..` */ DotDot,
-    #[token("->")] #[token("=>", |lex| foreign(lex, Token::Arrow, "->"))] /** `->` */ Arrow,
+    #[token("->")] #[token("=>", |lex| foreign(lex, Token::Arrow, "->"))] #[token("→", |lex| foreign(lex, Token::Arrow, "->"))] /** `->` */ Arrow,
     #[token("=")] /** `=` */ Assign,
     #[token("+=")] /** `+=` */ AddAssign,
     #[token("-=")] /** `-=` */ SubAssign,
     #[token("==")] #[token("===", |lex| foreign(lex, Token::Eq, "=="))] /** `==` */ Eq,
-    #[token("!=")] #[token("<>", |lex| foreign(lex, Token::Ne, "!="))] /** `!=` */ Ne,
+    #[token("!=")] #[token("<>", |lex| foreign(lex, Token::Ne, "!="))] #[token("≠", |lex| foreign(lex, Token::Ne, "!="))] /** `!=` */ Ne,
     #[token("<")] /** `<` */ Lt,
-    #[token("<=")] /** `<=` */ Le,
+    #[token("<=")] #[token("≤", |lex| foreign(lex, Token::Le, "<="))] /** `<=` */ Le,
     #[token(">")] /** `>` */ Gt,
-    #[token(">=")] /** `>=` */ Ge,
+    #[token(">=")] #[token("≥", |lex| foreign(lex, Token::Ge, ">="))] /** `>=` */ Ge,
     #[token("|")] /** `|` */ Pipe,
     #[token("^")] /** `^` */ Caret,
     #[token("&")] /** `&` */ Ampersand,
@@ -120,7 +120,9 @@ pub enum Token<'s> {
     #[regex(r"[0-9][0-9A-Za-z_]*(\.[0-9A-Za-z_]+)*", literal::number, priority = 20)]
     #[regex(r"[0-9A-Za-z_]*:[0-9A-Za-z_]*:[0-9A-Za-z_:]*(\.[0-9]+)*", address::colons, priority = 30)]
     #[regex(r#""([^"\\\n]|\\[^\n])*"?"#, string)]
-    #[regex(r"'[^'\n]*'", single_quoted)]
+    #[regex(r"'[^'\n]*'", foreign_quotes)]
+    #[regex(r"[“„][^“”\n]*[“”]", foreign_quotes)]
+    #[regex(r"‘[^’\n]*’", foreign_quotes)]
     #[token("&&", |lex| foreign(lex, Token::And, "and"))]
     #[token("||", |lex| foreign(lex, Token::Or, "or"))]
     #[token("!", |lex| foreign(lex, Token::Not, "not"))]
@@ -194,6 +196,9 @@ pub const KEYWORDS: &[&str] = &[
     "false",
 ];
 
+/// Bytes of the longest token: messages quote tokens, and the kernel's names are far shorter.
+const LONGEST: u32 = 256;
+
 /// Splits a text into tokens, and says what in it can be no token.
 pub fn lex(text: &str) -> (Vec<Spanned<'_>>, Vec<Diagnostic>) {
     let mut lexer = Token::lexer(text);
@@ -202,7 +207,17 @@ pub fn lex(text: &str) -> (Vec<Spanned<'_>>, Vec<Diagnostic>) {
     while let Some(result) = lexer.next() {
         let span = Span::new(lexer.span().start, lexer.span().end);
         match result {
-            Ok(token) => tokens.push((token, span)),
+            Ok(token) if span.end - span.start <= LONGEST => tokens.push((token, span)),
+            Ok(token) => {
+                lexer
+                    .extras
+                    .retain(|known| known.primary.as_ref().is_none_or(|at| at.span.start < span.start));
+                lexer.extras.push(too_long(text, span));
+                // A name stays a name, so that the grammar is content; its first letters will do.
+                let short = text.get(span.start as usize..(span.start + LONGEST) as usize);
+                let name = matches!(token, Token::Name(_)).then(|| Token::Name(short.unwrap_or("")));
+                tokens.push((name.unwrap_or(Token::Bad), span));
+            }
             // Neighbours are one piece of junk: a binary file is one mistake, not thousands.
             Err(()) => match &mut junk {
                 Some(run) if run.end == span.start => run.end = span.end,
@@ -228,6 +243,16 @@ fn bad<'s>(lexer: &mut Lexer<'s, Token<'s>>, diagnostic: Diagnostic) -> Token<'s
     Token::Bad
 }
 
+/// A word or text that is too long to mean something.
+fn too_long(text: &str, span: Span) -> Diagnostic {
+    let length = span.end - span.start;
+    let end = text.floor_char_boundary((span.start + 16) as usize) as u32;
+    let start = Span { start: span.start, end };
+    let message = format!("a word of {length} characters is too long");
+    Diagnostic::new(Code::TokenTooLong, message, start, "starts here")
+        .help(format!("names, numbers and texts have at most {LONGEST} characters"))
+}
+
 /// Characters that mean nothing in a policy.
 fn stray(text: &str, span: Span) -> Diagnostic {
     let run = &text[span.start as usize..span.end as usize];
@@ -238,11 +263,8 @@ fn stray(text: &str, span: Span) -> Diagnostic {
     };
     let diagnostic = Diagnostic::new(Code::StrayCharacter, message, span, "means nothing here");
     match first {
-        '“' | '”' | '‘' | '’' | '`' => diagnostic.help("write text between straight quotes: `\"cubic\"`"),
-        '→' => diagnostic.help("write the arrow as `->`").suggest(span, "->"),
-        '≤' => diagnostic.suggest(span, "<="),
-        '≥' => diagnostic.suggest(span, ">="),
-        '≠' => diagnostic.suggest(span, "!="),
+        '“' | '”' | '„' | '‘' | '’' | '\'' | '`' => diagnostic.help("text stands between straight double quotes"),
+        '?' => diagnostic.help("a choice is written `if CONDITION then VALUE else VALUE`"),
         c if c.is_whitespace() => diagnostic.help("replace it with a plain space").suggest(span, " "),
         c if c.is_alphabetic() => {
             diagnostic.help("names are made of the letters a to z, digits and `_`; other letters may stand in comments and in quotes")
@@ -251,14 +273,15 @@ fn stray(text: &str, span: Span) -> Diagnostic {
     }
 }
 
-/// An operator of other languages, read as the one of this language.
+/// A sign of other languages, or of a keyboard that means well, read as the one of this language.
 fn foreign<'s>(lexer: &mut Lexer<'s, Token<'s>>, token: Token<'s>, ours: &str) -> Token<'s> {
     let (span, theirs) = (span_of(lexer), lexer.slice());
     // `!x` needs a space after the word, `not x`.
     let space = if theirs == "!" { " " } else { "" };
     let message = format!("`{theirs}` is written `{ours}`");
     lexer.extras.push(
-        Diagnostic::new(Code::ForeignSyntax, message, span, format!("write `{ours}`"))
+        Diagnostic::new(Code::ForeignSyntax, message, span, "")
+            .help(format!("write `{ours}`"))
             .suggest(span, format!("{ours}{space}")),
     );
     token
@@ -268,10 +291,9 @@ fn foreign<'s>(lexer: &mut Lexer<'s, Token<'s>>, token: Token<'s>, ours: &str) -
 fn foreign_comment<'s>(lexer: &mut Lexer<'s, Token<'s>>) -> Filter<Token<'s>> {
     let (span, text) = (span_of(lexer), lexer.slice());
     let opening = Span { start: span.start, end: span.start + 2 };
-    let mut diagnostic =
-        Diagnostic::new(Code::ForeignSyntax, "comments start with `#`", opening, "write `#`");
+    let mut diagnostic = Diagnostic::new(Code::ForeignSyntax, "comments start with `#`", opening, "");
     if text.starts_with("//") {
-        diagnostic = diagnostic.suggest(opening, "#");
+        diagnostic = diagnostic.help("write `#`").suggest(opening, "#");
     } else {
         diagnostic = diagnostic.help("start every line of the comment with `#`");
     }
@@ -295,15 +317,15 @@ fn string<'s>(lexer: &mut Lexer<'s, Token<'s>>) -> Token<'s> {
     }
 }
 
-/// `'text'`.
-fn single_quoted<'s>(lexer: &mut Lexer<'s, Token<'s>>) -> Token<'s> {
+/// `'text'` and `“text”`.
+fn foreign_quotes<'s>(lexer: &mut Lexer<'s, Token<'s>>) -> Token<'s> {
     let (span, text) = (span_of(lexer), lexer.slice());
-    let inner = text.trim_matches('\'');
-    let diagnostic =
-        Diagnostic::new(Code::ForeignSyntax, "text stands between double quotes", span, "single quotes");
+    let inner = text.trim_matches(['\'', '“', '”', '„', '‘', '’']);
+    let message = "text stands between straight double quotes";
+    let diagnostic = Diagnostic::new(Code::ForeignSyntax, message, span, "other quotes");
     lexer.extras.push(match inner.contains(['"', '\\']) {
         true => diagnostic,
-        false => diagnostic.suggest(span, format!("\"{inner}\"")),
+        false => diagnostic.help(format!("write `\"{inner}\"`")).suggest(span, format!("\"{inner}\"")),
     });
     Token::Str(inner)
 }

@@ -57,6 +57,7 @@ codes! {
     E0106 EmptyPolicy       Error   "a file without any item";
     E0107 TooDeep           Error   "a construct that nests too deep";
     E0108 UnfinishedText    Error   "a text without its closing quote";
+    E0109 TokenTooLong      Error   "a word or a text that is too long";
     E0110 MalformedNumber   Error   "a number that is not written as numbers are";
     E0111 UnknownUnit       Error   "a number with a unit that does not exist";
     E0112 NumberTooLarge    Error   "a number that does not fit";

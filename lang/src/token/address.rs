@@ -71,7 +71,7 @@ fn with_length<'s>(lexer: &mut Lexer<'s, Token<'s>>, ip: u128, bits: u8) -> Toke
 
 fn malformed_ipv4(written: &str, span: Span) -> Diagnostic {
     let report = |place: Span, label: String| {
-        Diagnostic::new(Code::MalformedAddress, format!("`{written}` is no IPv4 address"), place, label)
+        Diagnostic::new(Code::MalformedAddress, format!("`{written}` is not an IPv4 address"), place, label)
     };
     let mut start = span.start;
     for part in written.split('.') {
@@ -105,5 +105,5 @@ fn malformed_ipv6(written: &str, span: Span) -> Diagnostic {
         let hint = if groups < 8 && !written.contains("::") { "; write `::` for zeros" } else { "" };
         format!("it has {groups} groups of digits, an address has 8{hint}")
     };
-    Diagnostic::new(Code::MalformedAddress, format!("`{written}` is no IPv6 address"), span, label)
+    Diagnostic::new(Code::MalformedAddress, format!("`{written}` is not an IPv6 address"), span, label)
 }

@@ -55,7 +55,7 @@ fn percent<'s>(lexer: &mut Lexer<'s, Token<'s>>) -> Token<'s> {
     let (span, parts) = (span_of(lexer), Parts::of(number));
     let token = match (parts.unit, unit::unit("%")) {
         ("", Some(percent)) => scale(&parts, percent, span),
-        _ => Err(malformed(span, format!("`{number}%` is no percentage"), "a number must touch the `%`")),
+        _ => Err(malformed(span, format!("`{number}%` is not a percentage"), "a number must touch the `%`")),
     };
     token.unwrap_or_else(|diagnostic| bad(lexer, *diagnostic))
 }
@@ -129,7 +129,7 @@ fn plain(digits: &str) -> Option<u64> {
 fn hexadecimal<'s>(text: &str, digits: &str, span: Span) -> Read<'s> {
     let bare = digits.replace('_', "");
     if bare.is_empty() || !bare.chars().all(|c| c.is_ascii_hexdigit()) {
-        let message = format!("`{text}` is no hexadecimal number");
+        let message = format!("`{text}` is not a hexadecimal number");
         return Err(malformed(span, message, "after `0x` come the digits 0 to 9 and a to f"));
     }
     match u64::from_str_radix(&bare, 16) {

@@ -67,7 +67,8 @@ fn join_spaced_units(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mu
                 unit.text
             );
             diagnostics.push(
-                Diagnostic::new(Code::MalformedNumber, message, span, format!("write `{written}`"))
+                Diagnostic::new(Code::MalformedNumber, message, span, "")
+                    .help(format!("write `{written}`"))
                     .suggest(gap, ""),
             );
             let scaled = value.checked_mul(unit.numerator).map(|value| value / unit.denominator);
@@ -111,7 +112,8 @@ fn compare_in_conditions(tokens: &mut [Spanned<'_>], diagnostics: &mut Vec<Diagn
             Token::Assign if in_condition => {
                 let message = "`=` assigns, it does not compare";
                 diagnostics.push(
-                    Diagnostic::new(Code::AssignInCondition, message, *span, "write `==` to compare")
+                    Diagnostic::new(Code::AssignInCondition, message, *span, "")
+                        .help("to compare write `==`")
                         .suggest(*span, "=="),
                 );
                 *token = Token::Eq;

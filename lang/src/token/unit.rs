@@ -1,6 +1,7 @@
 //! Units of literals: how they are written and what they are worth.
 
 use crate::ast::Quantity;
+use crate::suggest::closest;
 
 /// A unit: one of it is `numerator / denominator` canonical units.
 pub struct Unit {
@@ -23,7 +24,10 @@ pub fn unit(text: &str) -> Option<&'static Unit> {
 pub fn similar(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     let alias = ALIASES.iter().find(|(foreign, _)| *foreign == lower).map(|(_, ours)| *ours);
-    alias.or_else(|| UNITS.iter().map(|unit| unit.text).find(|unit| unit.to_ascii_lowercase() == lower))
+    let other_case = || UNITS.iter().map(|unit| unit.text).find(|unit| unit.to_ascii_lowercase() == lower);
+    // One letter more or less turns most short words into a unit.
+    let near = || (text.len() > 2).then(|| closest(text, UNITS.iter().map(|unit| unit.text))).flatten();
+    alias.or_else(other_case).or_else(near)
 }
 
 const fn row(text: &'static str, quantity: Quantity, numerator: u64) -> Unit {

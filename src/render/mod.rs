@@ -42,7 +42,7 @@ pub fn text(diagnostic: &Diagnostic, source: Option<&SourceFile>, colour: bool) 
     let edit = diagnostic.suggestion.as_ref().zip(source);
     let (helps, title) = match (edit, diagnostic.help.split_last()) {
         (Some(_), Some((last, others))) => (others, last.as_str()),
-        (Some(_), None) => (&diagnostic.help[..], "write it so"),
+        (Some(_), None) => (&diagnostic.help[..], "this may be meant"),
         (None, _) => (&diagnostic.help[..], ""),
     };
     main = main.elements(helps.iter().map(|help| Level::HELP.message(help)));
@@ -102,77 +102,4 @@ fn place(source: &SourceFile, span: Span) -> Value {
         "end_line": end_line,
         "end_column": end_column,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use super::*;
-    use tcpc_lang::parse::parse;
-
-    fn first(text: &str) -> (SourceFile, Diagnostic) {
-        let source = SourceFile::new("a.tcp", text);
-        let diagnostic = parse(&source).1.remove(0);
-        (source, diagnostic)
-    }
-
-    #[test]
-    fn text_points_to_the_place_and_shows_the_edit() {
-        let (source, diagnostic) = first("# é\non timeout_init whne port == 80 -> 10ms\n");
-        insta::assert_snapshot!(text(&diagnostic, Some(&source), false), @r"
-        error[E0101]: unexpected name `whne`
-         --> a.tcp:2:17
-          |
-        2 | on timeout_init whne port == 80 -> 10ms
-          |                 ^^^^ expected `when`, `sample`, `{`, `,` or `->`
-          |
-        help: did you mean `when`?
-          |
-        2 - on timeout_init whne port == 80 -> 10ms
-        2 + on timeout_init when port == 80 -> 10ms
-          |
-        ");
-    }
-
-    #[test]
-    fn json_counts_characters_for_people_and_bytes_for_programs() {
-        let (source, diagnostic) = first("on é timeout_init -> 10ms\n");
-        let value = json(&diagnostic, Some(&source));
-        assert_eq!(value["code"], "E0104");
-        assert_eq!(value["severity"], "error");
-        assert_eq!(value["file"], "a.tcp");
-        let expected =
-            json!({ "start": 3, "end": 5, "line": 1, "column": 4, "end_line": 1, "end_column": 5 });
-        assert_eq!(value["span"], expected);
-    }
-
-    #[test]
-    fn a_long_line_is_cut_around_the_place() {
-        let text_before = "x".repeat(5_000_000);
-        let (source, diagnostic) = first(&format!("const {text_before} = 5parsec {text_before}"));
-        let shown = text(&diagnostic, Some(&source), false);
-        assert!(shown.len() < 2000, "{} bytes", shown.len());
-        assert!(shown.contains("a.tcp:1:5000011"), "{shown}");
-        assert!(shown.contains("5parsec"), "{shown}");
-    }
-
-    #[test]
-    fn colour_is_given_only_when_asked_for() {
-        let (source, diagnostic) = first("on");
-        assert!(!text(&diagnostic, Some(&source), false).contains('\x1b'));
-        assert!(text(&diagnostic, Some(&source), true).contains('\x1b'));
-    }
-
-    #[test]
-    fn a_place_at_the_end_of_the_file_can_be_shown() {
-        for body in ["", "on", "on\n", "# é", "test \"é", "\r\n\r\n"] {
-            let (source, mut diagnostic) = first(body);
-            let end = body.len() as u32;
-            diagnostic =
-                diagnostic.label(Span { start: end, end }, "here").suggest(Span { start: end, end }, "}");
-            assert!(text(&diagnostic, Some(&source), false).contains("a.tcp"), "{body:?}");
-            assert_eq!(json(&diagnostic, Some(&source))["file"], "a.tcp");
-        }
-    }
 }
