@@ -45,6 +45,10 @@ pub fn analyze(source: &source::SourceFile) -> Analysis {
     let (policy, mut diagnostics) = parse::parse(source);
     let (program, found) = check::check(&policy, source);
     diagnostics.extend(found);
+    if diagnostics.iter().any(diag::Diagnostic::is_error) {
+        // A name that seems unused may stand, misspelt, in what could not be understood.
+        diagnostics.retain(|found| found.code != diag::Code::UnusedName);
+    }
     let place = |found: &diag::Diagnostic| found.primary.as_ref().map(|label| label.span.start);
     if diagnostics.len() > MOST_DIAGNOSTICS {
         diagnostics.sort_by_key(|found| (!found.is_error(), place(found)));

@@ -188,6 +188,9 @@ fn no_operator(op: ArithOp, side: &Expr, span: Span) -> Diagnostic {
     .label(side.span, format!("this is {}", words::a(side.ty)));
     match (op, &side.kind) {
         ("|" | "&", ExprKind::Compare(..)) => diagnostic.help("conditions are joined by `and` and `or`"),
+        _ if matches!(side.ty, Type::Ip | Type::Prefix) => {
+            diagnostic.help("addresses are compared with `==` and looked up with `in`")
+        }
         _ => diagnostic,
     }
 }

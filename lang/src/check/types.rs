@@ -67,6 +67,9 @@ impl<'a> Checker<'a> {
                         _ => diagnostic.help("write `true` or `false`, or a comparison"),
                     };
                 }
+                if want == Type::Name {
+                    diagnostic = diagnostic.help("names stand in quotes, such as `\"cubic\"`");
+                }
                 self.fail(diagnostic)
             }
         }
@@ -191,7 +194,12 @@ pub fn has_unit(ty: Type) -> bool {
 /// Two types that do not go together.
 pub fn mismatch(a: Type, b: Type, left: Span, right: Span, doing: &str) -> Diagnostic {
     let code = if is_quantity(a) && is_quantity(b) { Code::UnitMismatch } else { Code::TypeMismatch };
-    let message = format!("{} cannot be {doing} with {}", words::a(a), words::a(b));
+    let message = match doing {
+        "added" => format!("{} cannot be added to {}", words::a(b), words::a(a)),
+        "subtracted" => format!("{} cannot be subtracted from {}", words::a(b), words::a(a)),
+        "divided" => format!("{} cannot be divided by {}", words::a(a), words::a(b)),
+        _ => format!("{} cannot be {doing} with {}", words::a(a), words::a(b)),
+    };
     let diagnostic = Diagnostic::new(code, message, right, format!("this is {}", words::a(b)))
         .label(left, format!("this is {}", words::a(a)));
     match (a, b) {
@@ -220,10 +228,8 @@ fn respell(diagnostic: Diagnostic, constant: &Expr, wanted: Type) -> Diagnostic 
 fn with_conversion(diagnostic: Diagnostic, a: Type, b: Type) -> Diagnostic {
     use Type::{Duration, Int, Packets, Percent, Rate, Size};
     let help = match (a, b) {
-        (Duration, Int | Packets) | (Int | Packets, Duration) => {
-            "a duration divided by a duration is a plain number, as in `srtt / 1ms`; \
-             a plain number times a duration is a duration"
-        }
+        (Duration, Int | Packets) => "a duration divided by a duration is a plain number: `srtt / 1ms`",
+        (Int | Packets, Duration) => "a plain number times a duration is a duration: `snd_cwnd * 1ms`",
         (Size, Packets) | (Packets, Size) => {
             "packets times the segment size are a size, as in `snd_cwnd * mss_cache`"
         }
