@@ -53,28 +53,49 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
     }
 }
 
-/// Reads a policy's text: a file, `-`, or `std::NAME` of the standard library.
-pub fn read_source(path: &Path) -> Result<SourceFile, Diagnostic> {
+/// What a file turned out to hold.
+pub enum Input {
+    /// A policy's source.
+    Policy(SourceFile),
+    /// An object file.
+    Object(Vec<u8>),
+}
+
+/// Reads a policy or an object: a file, `-`, or `std::NAME` of the standard library. An ELF file and any
+/// file called `*.o` is an object.
+pub fn read_input(path: &Path) -> Result<Input, Diagnostic> {
     let shown = path.display().to_string();
     if let Some(name) = shown.strip_prefix("std::") {
-        return match tcpc_stdlib::policies::policy(name) {
-            Some(policy) => Ok(SourceFile::new(format!("std/{name}.tcp"), policy.text)),
-            None => Err(Diagnostic::without_place(
-                Code::UnreadableFile,
-                format!("the standard library has no policy `{name}`"),
-            )
-            .help(format!("it has {}", std_names()))),
-        };
+        return std_policy(name).map(Input::Policy);
     }
     let bytes = read_bytes(path)?;
-    if bytes.starts_with(b"\x7fELF") {
-        return Err(Diagnostic::without_place(
-            Code::UnreadableFile,
-            format!("`{shown}` is an object file, not a policy"),
-        )
-        .help(format!("`tcpc disasm {shown}` shows it, `tcpc attach CGROUP {shown}` attaches it")));
+    if bytes.starts_with(b"\x7fELF") || path.extension().is_some_and(|ending| ending == "o") {
+        return Ok(Input::Object(bytes));
     }
-    SourceFile::from_bytes(if shown == "-" { "stdin".to_owned() } else { shown }, &bytes)
+    SourceFile::from_bytes(if shown == "-" { "stdin".to_owned() } else { shown }, &bytes).map(Input::Policy)
+}
+
+/// Reads a policy's source.
+pub fn read_source(path: &Path) -> Result<SourceFile, Diagnostic> {
+    match read_input(path)? {
+        Input::Policy(source) => Ok(source),
+        Input::Object(_) => {
+            let shown = path.display();
+            let what = format!("`{shown}` is an object file, not a policy");
+            Err(Diagnostic::without_place(Code::UnreadableFile, what)
+                .help(format!("`tcpc disasm {shown}` shows it, `tcpc attach CGROUP {shown}` attaches it")))
+        }
+    }
+}
+
+fn std_policy(name: &str) -> Result<SourceFile, Diagnostic> {
+    match tcpc_stdlib::policies::policy(name) {
+        Some(policy) => Ok(SourceFile::new(format!("std/{name}.tcp"), policy.text)),
+        None => {
+            let what = format!("the standard library has no policy `{name}`");
+            Err(Diagnostic::without_place(Code::UnreadableFile, what).help(format!("it has {}", std_names())))
+        }
+    }
 }
 
 fn std_names() -> String {
@@ -83,17 +104,26 @@ fn std_names() -> String {
     names.join(", ")
 }
 
+/// Reports why a file could not be read; a file that is no text is the policy's fault, any other the host's.
+pub fn report_unreadable(problem: &Diagnostic, ui: &mut Ui) -> Exit {
+    ui.problem(problem);
+    if problem.code == Code::UnreadableFile { Exit::Host } else { Exit::Policy }
+}
+
 /// Reads and checks a policy, and reports what is wrong with it.
 pub fn analyze(path: &Path, ui: &mut Ui) -> Result<(SourceFile, Analysis), Exit> {
-    let source = read_source(path).map_err(|problem| {
-        ui.problem(&problem);
-        if problem.code == Code::UnreadableFile { Exit::Host } else { Exit::Policy }
-    })?;
-    let analysis = tcpc_lang::analyze(&source);
-    if ui.report(&source, &analysis.diagnostics) {
+    let source = read_source(path).map_err(|problem| report_unreadable(&problem, ui))?;
+    let analysis = check(&source, ui)?;
+    Ok((source, analysis))
+}
+
+/// Checks a policy, and reports what is wrong with it.
+pub fn check(source: &SourceFile, ui: &mut Ui) -> Result<Analysis, Exit> {
+    let analysis = tcpc_lang::analyze(source);
+    if ui.report(source, &analysis.diagnostics) {
         return Err(Exit::Policy);
     }
-    Ok((source, analysis))
+    Ok(analysis)
 }
 
 /// Compiles a checked policy, and reports why it cannot be compiled.

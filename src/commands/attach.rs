@@ -1,12 +1,13 @@
 //! `tcpc attach`: a policy to a cgroup, where it stays.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 use tcpc_compiler::Options;
 use tcpc_loader::{AttachRequest, Attached};
 
 use crate::exit::Exit;
+use crate::policy::Input;
 use crate::ui::Ui;
 use crate::{host_errors, policy};
 
@@ -59,19 +60,14 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
 
 /// The object's bytes; a policy is built for this host.
 fn object(args: &Args, ui: &mut Ui) -> Result<Vec<u8>, Exit> {
-    if !is_policy(&args.file) {
-        return policy::read_bytes(&args.file).map_err(|problem| {
-            ui.problem(&problem);
-            Exit::Host
-        });
+    match policy::read_input(&args.file).map_err(|problem| policy::report_unreadable(&problem, ui))? {
+        Input::Object(bytes) => Ok(bytes),
+        Input::Policy(source) => {
+            let analysis = policy::check(&source, ui)?;
+            let options = Options { hz: policy::hz_or_host(None), stats: !args.no_stats };
+            Ok(policy::compile(&source, &analysis, &options, ui)?.object)
+        }
     }
-    let (source, analysis) = policy::analyze(&args.file, ui)?;
-    let options = Options { hz: policy::hz_or_host(None), stats: !args.no_stats };
-    Ok(policy::compile(&source, &analysis, &options, ui)?.object)
-}
-
-fn is_policy(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "tcp") || path.to_string_lossy().starts_with("std::")
 }
 
 fn report(attached: &Attached, ui: &mut Ui) {
