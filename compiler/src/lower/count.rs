@@ -2,7 +2,7 @@
 
 use tcpc_lang::hir::{CounterId, Expr, Rule};
 use tcpc_stdlib::kernel::BPF_NOEXIST;
-use tcpc_stdlib::manifest::CounterInfo;
+use tcpc_stdlib::manifest::{CounterInfo, PROGRAM_NAME_MAX};
 use tcpc_stdlib::unit::Type;
 
 use super::action::symbol_part;
@@ -20,11 +20,23 @@ impl Lowerer<'_> {
         for counter in &self.program.counters {
             let symbol = match counter.key {
                 None => format!("count_{}", counter.name),
-                Some(_) => map_name(&counter.name),
+                Some(_) => self.map_name(&counter.name),
             };
             let key = counter.key.map(|key| key.name().to_owned());
             self.counters.push(CounterInfo { name: counter.name.clone(), symbol, key });
         }
+    }
+
+    /// A counter's name as the kernel can keep it. Of two that only differ further back, the second gets a
+    /// number at its end.
+    fn map_name(&self, name: &str) -> String {
+        let cut = |length: usize| name.chars().take(length).collect::<String>();
+        let numbered = (self.counters.len()..).map(|number| {
+            let number = format!("_{number}");
+            cut(PROGRAM_NAME_MAX - number.len()) + &number
+        });
+        let is_free = |symbol: &String| self.counters.iter().all(|other| other.symbol != *symbol);
+        std::iter::once(cut(PROGRAM_NAME_MAX)).chain(numbered).find(is_free).unwrap_or_default()
     }
 
     /// Counts that a rule's condition held: one atomic addition to a number of its own. A look-up in a
@@ -144,9 +156,4 @@ impl Lowerer<'_> {
             }
         }
     }
-}
-
-/// A counter's name as the kernel can keep it.
-fn map_name(name: &str) -> String {
-    name.chars().take(tcpc_stdlib::manifest::PROGRAM_NAME_MAX).collect()
 }
