@@ -142,7 +142,7 @@ pub const EVENTS: &[Event] = &[
     },
     Event {
         name: "timeout_init", kernel: "BPF_SOCK_OPS_TIMEOUT_INIT", number: 1, since: v(4, 13),
-        reply: Some(Reply { ty: Type::Duration, unit: Unit::Jiffies, max: 0x7fff_ffff, default: "1*HZ jiffies = 1000 ms", effect: "first SYN / SYN-ACK retransmission timer. Passive side before 5.18 uses the reply only for the first timer, then 1s<<n; from 5.18 reply<<n" }),
+        reply: Some(Reply { ty: Type::Duration, unit: Unit::Jiffies, max: 0x7fff_ffff, default: "1 second", effect: "the first retransmission timer of the SYN or SYN-ACK; it doubles from there (on the server before 5.18 from 1 second)" }),
         args: &[],
         sock: Sock::FullOrRequest, has_skb: false, role: EventRole::BySynSent, has_remote: true, flag: 0x0, supported: true,
         doc: "The kernel asks for the first retransmission timeout of a SYN or SYN-ACK, again at every retransmission of a SYN.",
@@ -150,7 +150,7 @@ pub const EVENTS: &[Event] = &[
     },
     Event {
         name: "rwnd_init", kernel: "BPF_SOCK_OPS_RWND_INIT", number: 2, since: v(4, 13),
-        reply: Some(Reply { ty: Type::Packets, unit: Unit::Packets, max: 0xffff, default: "route initrwnd or receive-buffer derived", effect: "active: can only shrink the initial window (min with buffer space); passive: may also grow it beyond rcvbuf, SYN-ACK field still <= 65535; can raise the window scale" }),
+        reply: Some(Reply { ty: Type::Packets, unit: Unit::Packets, max: 0xffff, default: "what the route says, or what the receive buffer allows", effect: "the initial receive window: a client can only shrink it, a server can also let it grow beyond the receive buffer; it can raise the window scale" }),
         args: &[],
         sock: Sock::FullOrRequest, has_skb: false, role: EventRole::BySynSent, has_remote: true, flag: 0x0, supported: true,
         doc: "The kernel asks for the initial receive window, before `timeout_init`.",
@@ -182,7 +182,7 @@ pub const EVENTS: &[Event] = &[
     },
     Event {
         name: "needs_ecn", kernel: "BPF_SOCK_OPS_NEEDS_ECN", number: 6, since: v(4, 13),
-        reply: Some(Reply { ty: Type::Bool, unit: Unit::Bool, max: 1, default: "no", effect: "negotiates ECN the DCTCP way: the SYN / SYN-ACK is itself ECT-marked, so a stock Linux peer declines ECN unless its own program also answers 1 (or its CC needs ECN)" }),
+        reply: Some(Reply { ty: Type::Bool, unit: Unit::Bool, max: 1, default: "no", effect: "ECN is negotiated the DCTCP way: the SYN or SYN-ACK is itself marked, so a Linux peer declines unless its own policy also answers `true` or its congestion control needs ECN" }),
         args: &[],
         sock: Sock::FullOrRequest, has_skb: false, role: EventRole::BySynSent, has_remote: true, flag: 0x0, supported: true,
         doc: "The kernel asks whether to negotiate ECN, on each end.",
@@ -190,7 +190,7 @@ pub const EVENTS: &[Event] = &[
     },
     Event {
         name: "base_rtt", kernel: "BPF_SOCK_OPS_BASE_RTT", number: 7, since: v(4, 15),
-        reply: Some(Reply { ty: Type::Duration, unit: Unit::Microseconds, max: 0x7fff_ffff, default: "no bounds", effect: "bounds RTT samples used by tcp_nv" }),
+        reply: Some(Reply { ty: Type::Duration, unit: Unit::Microseconds, max: 0x7fff_ffff, default: "no bounds", effect: "a lower bound of the round-trip times that `nv` believes" }),
         args: &[],
         sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, supported: true,
         doc: "The congestion control `nv` asks for the round-trip time of the empty path.",
