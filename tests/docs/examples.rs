@@ -1,0 +1,89 @@
+//! The policies in the documents and in the catalogue.
+//!
+//! | block | what holds |
+//! | --- | --- |
+//! | `tcp` | nothing to report, its tests pass; names that only the text uses may be unused |
+//! | `tcp,warns W0908` | no error, and this warning |
+//! | `tcp,fails E0303` | this error |
+
+use std::fs;
+
+use tcpc_compiler::{Options, compile};
+use tcpc_lang::diag::Code;
+use tcpc_lang::source::SourceFile;
+use tcpc_lang::{Analysis, analyze};
+use tcpc_runtime::report::render;
+use tcpc_runtime::scenario::run_tests;
+use tcpc_stdlib::builtin::BUILTINS;
+use tcpc_stdlib::event::EVENTS;
+
+use crate::WRITTEN;
+use crate::markdown::{Block, blocks};
+use crate::support::repository;
+
+/// A checked text, and the codes of what was found.
+fn codes(source: &SourceFile) -> (Analysis, Vec<&'static str>) {
+    let analysis = analyze(source);
+    let codes = analysis.diagnostics.iter().map(|found| found.code).filter(|code| *code != Code::UnusedName);
+    let codes = codes.map(Code::as_str).collect();
+    (analysis, codes)
+}
+
+fn check(document: &str, block: &Block) {
+    let place = format!("{document}:{}", block.line);
+    let source = SourceFile::new("example.tcp", &block.text);
+    let (analysis, found) = codes(&source);
+    match block.info.split([',', ' ']).collect::<Vec<_>>().as_slice() {
+        ["tcp"] => assert!(found.is_empty(), "{place}: {:#?}", analysis.diagnostics),
+        ["tcp", "warns" | "fails", code] => {
+            let fails = analysis.diagnostics.iter().any(|found| found.is_error());
+            assert!(found.contains(code), "{place}: {:#?}", analysis.diagnostics);
+            assert_eq!(fails, block.info.contains("fails"), "{place}: {:#?}", analysis.diagnostics);
+            if fails {
+                return;
+            }
+        }
+        _ => panic!("{place}: `{}` is no kind of block", block.info),
+    }
+    let built = compile(&analysis.program, &source, &Options { hz: 1000, stats: true });
+    let built = built.unwrap_or_else(|error| panic!("{place}: {error:?}"));
+    let report = run_tests(&built.object, &analysis.program, &source, None).unwrap();
+    assert_eq!(report.failed(), 0, "{place}: {}", render(&report));
+}
+
+#[test]
+fn policies_in_documents_do_what_is_said() {
+    for document in WRITTEN {
+        let text = fs::read_to_string(repository(document)).unwrap();
+        let policies: Vec<Block> =
+            blocks(&text).into_iter().filter(|block| block.info.starts_with("tcp")).collect();
+        assert!(!policies.is_empty(), "{document} has no policy");
+        policies.iter().for_each(|block| check(document, block));
+    }
+}
+
+#[test]
+fn examples_of_events_compile() {
+    for event in EVENTS {
+        assert_eq!(event.supported, !event.example.is_empty(), "{}", event.name);
+        let (analysis, found) = codes(&SourceFile::new("example.tcp", event.example));
+        assert!(event.example.is_empty() || found.is_empty(), "{}: {:#?}", event.name, analysis.diagnostics);
+    }
+}
+
+#[test]
+fn examples_of_builtins_compile() {
+    for row in BUILTINS {
+        let event = row.events.first().unwrap_or(&"active_established");
+        // Conditions as they are; of values, whatever their type, anything can be made that is compared.
+        let uses = [row.example.to_owned(), format!("hash({}) != 1", row.example)];
+        let works = uses.iter().any(|condition| {
+            let text = format!(
+                "on tcp_listen {{ save_syn = 1 }}\non {event}, timeout_init when {condition} {{ stop }}"
+            );
+            let text = if row.events.is_empty() { text } else { text.replace(", timeout_init", "") };
+            !analyze(&SourceFile::new("example.tcp", text)).diagnostics.iter().any(|found| found.is_error())
+        });
+        assert!(works, "{}: `{}`", row.name, row.example);
+    }
+}
