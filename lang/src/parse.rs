@@ -13,6 +13,7 @@ pub(crate) mod build;
 mod error;
 mod expected;
 mod items;
+mod junk;
 mod nesting;
 
 use crate::ast::{Item, Policy};

@@ -17,12 +17,13 @@
 //! space: `hash(remote_ip) % 2`, `5 % 3`.
 
 mod address;
+mod foreign;
 mod literal;
 pub(crate) use literal::fraction_without_unit;
 mod repair;
 mod unit;
 
-use logos::{Filter, Lexer, Logos};
+use logos::{Lexer, Logos};
 
 use crate::ast::Quantity;
 use crate::diag::{Code, Diagnostic};
@@ -72,16 +73,16 @@ pub enum Token<'s> {
     #[token("@")] /** `@` */ At,
     #[token(".")] /** `.` */ Dot,
     #[token("..")] /** `..` */ DotDot,
-    #[token("->")] #[token("=>", |lex| foreign(lex, Token::Arrow, "->"))] #[token("→", |lex| foreign(lex, Token::Arrow, "->"))] /** `->` */ Arrow,
+    #[token("->")] #[token("=>", |lex| foreign::sign(lex, Token::Arrow, "->"))] #[token("→", |lex| foreign::sign(lex, Token::Arrow, "->"))] /** `->` */ Arrow,
     #[token("=")] /** `=` */ Assign,
     #[token("+=")] /** `+=` */ AddAssign,
     #[token("-=")] /** `-=` */ SubAssign,
-    #[token("==")] #[token("===", |lex| foreign(lex, Token::Eq, "=="))] /** `==` */ Eq,
-    #[token("!=")] #[token("<>", |lex| foreign(lex, Token::Ne, "!="))] #[token("≠", |lex| foreign(lex, Token::Ne, "!="))] /** `!=` */ Ne,
+    #[token("==")] #[token("===", |lex| foreign::sign(lex, Token::Eq, "=="))] /** `==` */ Eq,
+    #[token("!=")] #[token("<>", |lex| foreign::sign(lex, Token::Ne, "!="))] #[token("≠", |lex| foreign::sign(lex, Token::Ne, "!="))] /** `!=` */ Ne,
     #[token("<")] /** `<` */ Lt,
-    #[token("<=")] #[token("≤", |lex| foreign(lex, Token::Le, "<="))] /** `<=` */ Le,
+    #[token("<=")] #[token("≤", |lex| foreign::sign(lex, Token::Le, "<="))] /** `<=` */ Le,
     #[token(">")] /** `>` */ Gt,
-    #[token(">=")] #[token("≥", |lex| foreign(lex, Token::Ge, ">="))] /** `>=` */ Ge,
+    #[token(">=")] #[token("≥", |lex| foreign::sign(lex, Token::Ge, ">="))] /** `>=` */ Ge,
     #[token("|")] /** `|` */ Pipe,
     #[token("^")] /** `^` */ Caret,
     #[token("&")] /** `&` */ Ampersand,
@@ -120,17 +121,17 @@ pub enum Token<'s> {
     #[regex(r"[0-9][0-9A-Za-z_]*(\.[0-9A-Za-z_]+)*", literal::number, priority = 20)]
     #[regex(r"[0-9A-Za-z_]*:[0-9A-Za-z_]*:[0-9A-Za-z_:]*(\.[0-9]+)*", address::colons, priority = 30)]
     #[regex(r#""([^"\\\n]|\\[^\n])*"?"#, string)]
-    #[regex(r"'[^'\n]*'", foreign_quotes)]
-    #[regex(r"[“„][^“”\n]*[“”]", foreign_quotes)]
-    #[regex(r"‘[^’\n]*’", foreign_quotes)]
-    #[token("&&", |lex| foreign(lex, Token::And, "and"))]
-    #[token("||", |lex| foreign(lex, Token::Or, "or"))]
-    #[token("!", |lex| foreign(lex, Token::Not, "not"))]
+    #[regex(r"'[^'\n]*'", foreign::quotes)]
+    #[regex(r"[“„][^“”\n]*[“”]", foreign::quotes)]
+    #[regex(r"‘[^’\n]*’", foreign::quotes)]
+    #[token("&&", |lex| foreign::sign(lex, Token::And, "and"))]
+    #[token("||", |lex| foreign::sign(lex, Token::Or, "or"))]
+    #[token("!", |lex| foreign::sign(lex, Token::Not, "not"))]
     Bad,
 
     /// A comment in a foreign spelling; never comes out of [`lex`].
-    #[regex(r"//[^\n]*", foreign_comment, allow_greedy = true)]
-    #[regex(r"/\*([^*]|\*[^/])*\*/", foreign_comment)]
+    #[regex(r"//[^\n]*", foreign::comment, allow_greedy = true)]
+    #[regex(r"/\*([^*]|\*[^/])*\*/", foreign::comment)]
     Comment,
 }
 
@@ -221,12 +222,12 @@ pub fn lex(text: &str) -> (Vec<Spanned<'_>>, Vec<Diagnostic>) {
             // Neighbours are one piece of junk: a binary file is one mistake, not thousands.
             Err(()) => match &mut junk {
                 Some(run) if run.end == span.start => run.end = span.end,
-                _ => lexer.extras.extend(junk.replace(span).map(|run| stray(text, run))),
+                _ => lexer.extras.extend(junk.replace(span).map(|run| foreign::stray(text, run))),
             },
         }
     }
     let mut diagnostics = lexer.extras;
-    diagnostics.extend(junk.map(|run| stray(text, run)));
+    diagnostics.extend(junk.map(|run| foreign::stray(text, run)));
     repair::repair(text, &mut tokens, &mut diagnostics);
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.as_ref().map(|label| label.span.start));
     (tokens, diagnostics)
@@ -253,54 +254,6 @@ fn too_long(text: &str, span: Span) -> Diagnostic {
         .help(format!("names, numbers and texts have at most {LONGEST} characters"))
 }
 
-/// Characters that mean nothing in a policy.
-fn stray(text: &str, span: Span) -> Diagnostic {
-    let run = &text[span.start as usize..span.end as usize];
-    let first = run.chars().next().unwrap_or(' ');
-    let message = match run.chars().count() {
-        1 => format!("unexpected character `{}`", first.escape_debug()),
-        many => format!("{many} unexpected characters, the first is `{}`", first.escape_debug()),
-    };
-    let diagnostic = Diagnostic::new(Code::StrayCharacter, message, span, "means nothing here");
-    match first {
-        '“' | '”' | '„' | '‘' | '’' | '\'' | '`' => diagnostic.help("text stands between straight double quotes"),
-        '?' => diagnostic.help("a choice is written `if CONDITION then VALUE else VALUE`"),
-        c if c.is_whitespace() => diagnostic.help("replace it with a plain space").suggest(span, " "),
-        c if c.is_alphabetic() => {
-            diagnostic.help("names are made of the letters a to z, digits and `_`; other letters may stand in comments and in quotes")
-        }
-        _ => diagnostic.help("remove it"),
-    }
-}
-
-/// A sign of other languages, or of a keyboard that means well, read as the one of this language.
-fn foreign<'s>(lexer: &mut Lexer<'s, Token<'s>>, token: Token<'s>, ours: &str) -> Token<'s> {
-    let (span, theirs) = (span_of(lexer), lexer.slice());
-    // `!x` needs a space after the word, `not x`.
-    let space = if theirs == "!" { " " } else { "" };
-    let message = format!("`{theirs}` is written `{ours}`");
-    lexer.extras.push(
-        Diagnostic::new(Code::ForeignSyntax, message, span, "")
-            .help(format!("write `{ours}`"))
-            .suggest(span, format!("{ours}{space}")),
-    );
-    token
-}
-
-/// `// …` and `/* … */`.
-fn foreign_comment<'s>(lexer: &mut Lexer<'s, Token<'s>>) -> Filter<Token<'s>> {
-    let (span, text) = (span_of(lexer), lexer.slice());
-    let opening = Span { start: span.start, end: span.start + 2 };
-    let mut diagnostic = Diagnostic::new(Code::ForeignSyntax, "comments start with `#`", opening, "");
-    if text.starts_with("//") {
-        diagnostic = diagnostic.help("write `#`").suggest(opening, "#");
-    } else {
-        diagnostic = diagnostic.help("start every line of the comment with `#`");
-    }
-    lexer.extras.push(diagnostic);
-    Filter::Skip
-}
-
 /// `"text"`, which ends on its line.
 fn string<'s>(lexer: &mut Lexer<'s, Token<'s>>) -> Token<'s> {
     let (span, text) = (span_of(lexer), lexer.slice());
@@ -315,17 +268,4 @@ fn string<'s>(lexer: &mut Lexer<'s, Token<'s>>) -> Token<'s> {
             )
         }
     }
-}
-
-/// `'text'` and `“text”`.
-fn foreign_quotes<'s>(lexer: &mut Lexer<'s, Token<'s>>) -> Token<'s> {
-    let (span, text) = (span_of(lexer), lexer.slice());
-    let inner = text.trim_matches(['\'', '“', '”', '„', '‘', '’']);
-    let message = "text stands between straight double quotes";
-    let diagnostic = Diagnostic::new(Code::ForeignSyntax, message, span, "other quotes");
-    lexer.extras.push(match inner.contains(['"', '\\']) {
-        true => diagnostic,
-        false => diagnostic.help(format!("write `\"{inner}\"`")).suggest(span, format!("\"{inner}\"")),
-    });
-    Token::Str(inner)
 }

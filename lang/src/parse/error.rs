@@ -121,9 +121,16 @@ impl Surroundings<'_, '_> {
     /// Adds the way out, where one is known.
     fn hint(&self, diagnostic: Diagnostic, token: Token, span: Span, expected: &Expected) -> Diagnostic {
         let written = self.slice(span);
+        let last = self.before(span).last().map(|last| last.0);
         match token {
+            Token::Name(word) if expected.has("TEXT") => {
+                diagnostic.help("the name of a test stands in quotes").suggest(span, format!("\"{word}\""))
+            }
             Token::Name(word) => match closest(word, expected.keywords()) {
                 Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")).suggest(span, meant),
+                None if expected.has("expect") && last != Some(Token::Comma) => {
+                    diagnostic.help("what must hold is said with `expect`")
+                }
                 None => self.with_opening(diagnostic, span, expected),
             },
             Token::Minus if expected.value() => {
@@ -136,8 +143,29 @@ impl Surroundings<'_, '_> {
             Token::Assign if expected.has("==") => {
                 diagnostic.help("to compare write `==`").suggest(span, "==")
             }
+            Token::Colon if expected.assignment() => {
+                diagnostic.help("an option is assigned with `=`").suggest(span, " =")
+            }
             Token::Colon if expected.has("=") => {
                 diagnostic.help("types are not written: they follow from the value")
+            }
+            Token::Colon if matches!(last, Some(Token::Ip(_))) => diagnostic
+                .help("an address and a port are given as `10.0.0.1 port 443`")
+                .suggest(span, " port "),
+            Token::Eq if expected.assignment() => {
+                diagnostic.help("an option is assigned with `=`").suggest(span, "=")
+            }
+            Token::Comma if expected.has("stop") => {
+                diagnostic.help("statements are separated by line breaks or `;`").suggest(span, ";")
+            }
+            Token::Comma if self.is_member(span) => {
+                diagnostic.help("several members stand in braces: `in { 10.0.0.0/8, 192.168.0.0/16 }`")
+            }
+            Token::If if expected.has("when") => {
+                diagnostic.help("the condition of a rule starts with `when`").suggest(span, "when")
+            }
+            Token::OpenBracket if expected.has("{") => {
+                diagnostic.help("the members of a set stand in braces")
             }
             Token::OpenBrace if expected.nothing() && self.answers(span) => diagnostic.help(
                 "a rule has either `-> REPLY` or a block; in a block the reply stands last: `{ … -> REPLY }`",
@@ -149,11 +177,20 @@ impl Surroundings<'_, '_> {
                 .help("constants stand outside of rules; in a block write `let`")
                 .suggest(span, "let"),
             Token::CloseBrace if expected.nothing() => diagnostic.help("remove it: no block is open here"),
-            _ if expected.has("NAME") && !expected.value() && KEYWORDS.contains(&written) => {
+            _ if expected.has("NAME")
+                && !expected.value()
+                && !expected.has("stop")
+                && KEYWORDS.contains(&written) =>
+            {
                 diagnostic.help(format!("`{written}` is a word of the language and can be no name"))
             }
             _ => self.with_opening(diagnostic, span, expected),
         }
+    }
+
+    /// Whether the token before a place is what `in` was asked about.
+    fn is_member(&self, span: Span) -> bool {
+        matches!(self.before(span), [.., (Token::In, _), _])
     }
 
     /// Whether the item has come to `->` outside of any brace.

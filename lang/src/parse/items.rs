@@ -8,8 +8,7 @@ use crate::ast::Name;
 use crate::diag::{Code, Diagnostic};
 use crate::parse::build::not_yet;
 use crate::source::Span;
-use crate::suggest::closest;
-use crate::token::{Spanned, Token};
+use crate::token::{Soft, Spanned, Token};
 
 /// The tokens of one item.
 pub struct Chunk<'s> {
@@ -78,9 +77,9 @@ pub fn split<'s>(
     chunks
 }
 
-struct File<'s> {
+pub(super) struct File<'s> {
     text: &'s str,
-    tokens: Vec<Spanned<'s>>,
+    pub(super) tokens: Vec<Spanned<'s>>,
     /// For each token that is the first of its line: how far it is indented.
     indents: Vec<Option<u32>>,
     /// The last character of the text, blanks aside.
@@ -106,16 +105,16 @@ fn last_character(text: &str) -> Span {
 }
 
 impl<'s> File<'s> {
-    fn token(&self, at: usize) -> Option<Token<'s>> {
+    pub(super) fn token(&self, at: usize) -> Option<Token<'s>> {
         self.tokens.get(at).map(|&(token, _)| token)
     }
 
-    fn slice(&self, at: usize) -> &'s str {
+    pub(super) fn slice(&self, at: usize) -> &'s str {
         let span = self.tokens[at].1;
         self.text.get(span.start as usize..span.end as usize).unwrap_or("")
     }
 
-    fn name(&self, at: usize) -> Option<&'s str> {
+    pub(super) fn name(&self, at: usize) -> Option<&'s str> {
         match self.token(at) {
             Some(Token::Name(name)) => Some(name),
             _ => None,
@@ -153,7 +152,7 @@ impl<'s> File<'s> {
             || self.token(at) == Some(Token::Let)
             || self.begins_later(at).is_some()
             // A name at the start of a line goes on with nothing: a misspelt item.
-            || (self.name(at).is_some()
+            || (matches!(self.token(at), Some(Token::Name(_) | Token::Soft(Soft::Rule)))
                 && self.indents[at] == Some(0)
                 && self.token(at.wrapping_sub(1)).is_some_and(after_operand))
     }
@@ -214,15 +213,13 @@ impl<'s> File<'s> {
             match token {
                 Token::OpenBrace => open.push(self.tokens[end].1),
                 Token::CloseBrace if open.is_empty() && self.unclosed > 0 => break,
+                Token::Semicolon if open.is_empty() => break,
                 Token::CloseBrace => drop(open.pop()),
                 _ => {}
             }
             end += 1;
         }
         let mut tokens = self.tokens[at..end].to_vec();
-        while matches!(tokens.last(), Some((Token::Semicolon, _))) {
-            tokens.pop();
-        }
         if let Some(&brace) = open.last() {
             // A text without its end has swallowed the rest of its line, braces included.
             let swallowed = diagnostics.iter().any(|known| {
@@ -253,96 +250,5 @@ impl<'s> File<'s> {
             None => diagnostic.label(self.end, "the file ends here"),
         };
         diagnostic.help("close the block with `}`")
-    }
-
-    /// What is wrong with a token that begins no item, and a token that was probably meant: its
-    /// index from here.
-    fn junk(&self, at: usize) -> (Diagnostic, Option<(usize, Token<'s>)>) {
-        const WORDS: &str = "a policy is made of `on`, `let`, `const`, `set` and `test`";
-        let (token, span) = self.tokens[at];
-        let unexpected =
-            |what: String, label: &str| Diagnostic::new(Code::UnexpectedToken, what, span, label);
-        match token {
-            Token::Name(word) => {
-                // `fast: onn …`: the label is fine.
-                let labelled = self.token(at + 1) == Some(Token::Colon) && self.name(at + 2).is_some();
-                let index = if labelled { 2 } else { 0 };
-                if let Some(found) = self.misspelt(at + index) {
-                    return (found.0, Some((index, found.1)));
-                }
-                let diagnostic = unexpected(format!("unexpected name `{word}`"), "no item starts like this");
-                let starts_rule = tcpc_stdlib::event::event(word).is_some()
-                    || tcpc_stdlib::event::EVENT_GROUPS.iter().any(|group| group.name == word);
-                if starts_rule {
-                    let insert = Span { start: span.start, end: span.start };
-                    return (
-                        diagnostic
-                            .help(format!("a rule starts with `on`: `on {word}`"))
-                            .suggest(insert, "on "),
-                        None,
-                    );
-                }
-                let diagnostic = match self.token(at + 1) {
-                    Some(Token::Assign) => diagnostic.help(format!(
-                        "options are assigned in the braces of a rule, `on EVENT {{ {word} = … }}`; a constant is `const {word} = …`"
-                    )),
-                    _ => diagnostic.help(WORDS),
-                };
-                (diagnostic, None)
-            }
-            Token::CloseBrace => {
-                (unexpected("unexpected `}`".into(), "no block is open here").help("remove it"), None)
-            }
-            Token::If | Token::Stop | Token::Count | Token::Arrow | Token::When | Token::OpenBrace => {
-                let text = self.slice(at);
-                let diagnostic = unexpected(format!("unexpected `{text}`"), "no rule is open here");
-                (
-                    diagnostic.help(format!("`{text}` belongs to a rule: `on EVENT when CONDITION {{ … }}`")),
-                    None,
-                )
-            }
-            Token::Given | Token::Fire | Token::Expect | Token::Advance | Token::Connection => {
-                let text = self.slice(at);
-                let diagnostic = unexpected(format!("unexpected `{text}`"), "no test is open here");
-                (diagnostic.help(format!("`{text}` is a step of a test: `test \"NAME\" {{ … }}`")), None)
-            }
-            Token::Bad => {
-                (unexpected("unexpected literal".into(), "no item starts like this").help(WORDS), None)
-            }
-            _ => {
-                let what = token.describe(self.slice(at));
-                (unexpected(format!("unexpected {what}"), "no item starts like this").help(WORDS), None)
-            }
-        }
-    }
-
-    /// `onn` for `on`.
-    fn misspelt(&self, at: usize) -> Option<(Diagnostic, Token<'static>)> {
-        const STARTS: &[(&str, Token)] = &[
-            ("on", Token::On),
-            ("let", Token::Let),
-            ("const", Token::Const),
-            ("set", Token::Set),
-            ("test", Token::Test),
-        ];
-        let ((Some(word), Some((_, span))), true) =
-            ((self.name(at), self.tokens.get(at)), self.token(at + 1).is_some())
-        else {
-            return None;
-        };
-        // `X = 3`, `f(x)`: a name, not a misspelt word.
-        if matches!(self.token(at + 1), Some(Token::Assign | Token::OpenParen | Token::Arrow)) {
-            return None;
-        }
-        let best = closest(word, STARTS.iter().map(|start| start.0))?;
-        let token = STARTS.iter().find(|start| start.0 == best)?.1;
-        let diagnostic = Diagnostic::new(
-            Code::UnexpectedToken,
-            format!("unexpected name `{word}`"),
-            *span,
-            format!("did you mean `{best}`?"),
-        )
-        .suggest(*span, best);
-        Some((diagnostic, token))
     }
 }
