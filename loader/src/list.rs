@@ -1,5 +1,6 @@
 //! What is attached on this host.
 
+use std::fmt;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,15 @@ pub struct OtherProgram {
     pub id: u32,
     /// Its name; empty if it has none.
     pub name: String,
+}
+
+impl fmt::Display for OtherProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name.as_str() {
+            "" => write!(f, "program {}", self.id),
+            name => write!(f, "{name} (program {})", self.id),
+        }
+    }
 }
 
 /// Every policy that tcpc attached on this host, in the order of cgroup and name.

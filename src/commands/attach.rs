@@ -80,8 +80,7 @@ fn report(attached: &Attached, ui: &mut Ui) {
         ui.say(format!("  line {}: {rounding}", rounding.line));
     }
     if !attached.others.is_empty() {
-        let others: Vec<String> =
-            attached.others.iter().map(|other| format!("`{}` ({})", other.name, other.id)).collect();
+        let others: Vec<String> = attached.others.iter().map(ToString::to_string).collect();
         ui.say(format!("  it shares the cgroup with {}", others.join(", ")));
     }
     ui.say(format!("undo it with: tcpc detach {cgroup} {}", attached.name));

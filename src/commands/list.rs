@@ -38,8 +38,8 @@ fn table(listed: &[Listed]) -> String {
     rows.extend(listed.iter().map(|one| {
         let path = one.cgroup.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
         let cgroup = if one.alive { path } else { format!("{path} (removed)") };
-        let others: Vec<&str> = one.others.iter().map(|other| other.name.as_str()).collect();
-        let beside = if others.is_empty() { "-".to_owned() } else { others.join(",") };
+        let others: Vec<String> = one.others.iter().map(ToString::to_string).collect();
+        let beside = if others.is_empty() { "-".to_owned() } else { others.join(", ") };
         [one.name.clone(), cgroup, one.program_id.to_string(), age(one.attached_at), beside]
     }));
     let mut widths = [0; 5];
