@@ -53,7 +53,7 @@ impl Ui {
                 .extend(diagnostics.iter().map(|diagnostic| render::json(diagnostic, Some(source))));
         } else {
             for diagnostic in diagnostics {
-                write_err(&render::text(diagnostic, Some(source), self.color));
+                write_err(&format!("{}\n\n", render::text(diagnostic, Some(source), self.color).trim_end()));
             }
             self.summarize(source, diagnostics);
         }

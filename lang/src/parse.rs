@@ -19,7 +19,7 @@ mod nesting;
 use crate::ast::{Item, Policy};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{SourceFile, Span};
-use crate::token::{Spanned, lex};
+use crate::token::{Spanned, Token, lex};
 use build::Context;
 use error::Surroundings;
 use items::{Chunk, Kind};
@@ -84,11 +84,12 @@ fn grammar_item(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Item {
     let mut cx = Context::default();
-    let triples = tokens.iter().map(|&(token, span)| Ok((span.start, token, span.end)));
-    let result = grammar::ItemParser::new().parse(&mut cx, triples);
-    let (item, fatal) = match result {
+    let (item, fatal) = match run_grammar(&mut cx, tokens) {
         Ok(item) => (item, None),
-        Err(error) => (Item::Error(span), Some(error)),
+        Err(error) => (
+            complete_before(&error, source.text(), tokens, &mut cx).unwrap_or(Item::Error(span)),
+            Some(error),
+        ),
     };
     let around = Surroundings { text: source.text(), tokens };
     let mut found: Vec<Diagnostic> = cx
@@ -106,6 +107,38 @@ fn grammar_item(
     }
     diagnostics.append(&mut cx.diagnostics);
     item
+}
+
+type GrammarError<'s> = lalrpop_util::ParseError<u32, Token<'s>, ()>;
+
+fn run_grammar<'s>(cx: &mut Context<'s>, tokens: &[Spanned<'s>]) -> Result<Item, GrammarError<'s>> {
+    let triples = tokens.iter().map(|&(token, span)| Ok((span.start, token, span.end)));
+    grammar::ItemParser::new().parse(cx, triples)
+}
+
+/// The item that is complete before the token at which the grammar gave up: what stands behind it, after its
+/// brace or on another line, is a mistake of its own, and must not hide those in the item.
+fn complete_before<'s>(
+    error: &GrammarError<'s>,
+    text: &str,
+    tokens: &[Spanned<'s>],
+    cx: &mut Context<'s>,
+) -> Option<Item> {
+    let (GrammarError::UnrecognizedToken { token: (start, ..), .. }
+    | GrammarError::ExtraToken { token: (start, ..) }) = error
+    else {
+        return None;
+    };
+    let end = tokens.iter().position(|(_, span)| span.start == *start)?;
+    let (last, place) = tokens[..end].last()?;
+    let apart = text.get(place.end as usize..*start as usize).is_some_and(|between| between.contains('\n'));
+    if !apart && *last != Token::CloseBrace {
+        return None;
+    }
+    let mut again = Context::default();
+    let item = run_grammar(&mut again, &tokens[..end]).ok()?;
+    *cx = again;
+    Some(item)
 }
 
 /// Whether an earlier complaint about this item stands on the same line.
