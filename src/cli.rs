@@ -4,24 +4,29 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 
-/// Program Linux TCP with a small policy language.
-///
-/// A policy is compiled to a BPF sock_ops program that a cgroup runs for each of its TCP connections.
+/// Program Linux TCP with a small policy language
 #[derive(Parser, Debug)]
-#[command(name = "tcpc", version, about, disable_help_subcommand = true, after_help = AFTER_HELP)]
+#[command(name = "tcpc", version, disable_help_subcommand = true, after_help = AFTER_HELP)]
 pub struct Cli {
     /// Print for people, or as JSON for programs
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "text|json")]
+    #[arg(hide_possible_values = true, help_heading = GLOBAL)]
     pub format: Format,
     /// Colour the output
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "auto|always|never")]
+    #[arg(hide_possible_values = true, help_heading = GLOBAL)]
     pub color: Color,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
 }
 
+/// The heading of options that every command has.
+const GLOBAL: &str = "Global options";
+
 const AFTER_HELP: &str = "\
+A policy is compiled to a BPF sock_ops program that a cgroup runs for each of its TCP connections.
+
 Exit status: 0 done, 1 the policy or one of its tests is wrong, 2 the command line is wrong,
 3 the host refused (a file, a permission, the kernel).";
 

@@ -1,6 +1,6 @@
 //! Getting at policies and objects: files, standard input, the standard library; compiling on the spot.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tcpc_compiler::{CompileError, Compiled, Options};
@@ -36,9 +36,9 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
     let reason = match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "it may not be read by this user".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "it may not be read by this user".to_owned(),
+        ErrorKind::IsADirectory => "it is a directory".to_owned(),
         _ => error.to_string(),
     };
     let diagnostic = Diagnostic::without_place(
@@ -46,9 +46,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
         format!("cannot read `{}`: {reason}", path.display()),
     );
     match error.kind() {
-        std::io::ErrorKind::IsADirectory => {
-            diagnostic.help("name a file in it; `tcpc test` takes directories")
-        }
+        ErrorKind::IsADirectory => diagnostic.help("name a file in it; `tcpc test` takes directories"),
         _ => diagnostic.help("check the path; `-` reads standard input"),
     }
 }
@@ -180,15 +178,25 @@ pub fn default_output(input: &Path) -> PathBuf {
     PathBuf::from(format!("{stem}.o"))
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file whole or not at all; `-` is standard output.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
     let failed = |error: std::io::Error| {
-        Diagnostic::without_place(Code::UnwritableFile, format!("cannot write `{}`: {error}", path.display()))
-            .help("choose another place with `-o`")
+        let reason = match error.kind() {
+            _ if path.is_dir() => "it is a directory".to_owned(),
+            ErrorKind::NotFound => "there is no such directory".to_owned(),
+            ErrorKind::PermissionDenied => "it may not be written by this user".to_owned(),
+            _ => error.to_string(),
+        };
+        let what = format!("cannot write `{}`: {reason}", path.display());
+        Diagnostic::without_place(Code::UnwritableFile, what).help("choose another place with `-o`")
     };
     if path == Path::new("-") {
-        use std::io::Write;
-        return std::io::stdout().lock().write_all(bytes).map_err(failed);
+        let mut out = std::io::stdout().lock();
+        return match out.write_all(bytes).and_then(|()| out.flush()) {
+            // A reader that went away wants no more.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(failed(error)),
+            _ => Ok(()),
+        };
     }
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));

@@ -1,10 +1,11 @@
 //! `tcpc build`: a policy to an object file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::json;
 use tcpc_compiler::{Compiled, Options};
+use tcpc_lang::diag::{Code, Diagnostic};
 
 use crate::exit::Exit;
 use crate::policy;
@@ -34,7 +35,7 @@ pub struct Args {
     #[arg(long)]
     no_stats: bool,
     /// Show a stage of the compilation instead of writing an object
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "ir|asm", hide_possible_values = true)]
     emit: Option<Emit>,
 }
 
@@ -53,6 +54,11 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
 }
 
 fn build(args: &Args, ui: &mut Ui) -> Result<Exit, Exit> {
+    if ui.is_json() && args.output.as_deref() == Some(Path::new("-")) {
+        let what = "`-o -` and `--format json` both want standard output";
+        ui.problem(&Diagnostic::without_place(Code::UnwritableFile, what).help("name a file with `-o`"));
+        return Err(Exit::Usage);
+    }
     let (source, analysis) = policy::analyze(&args.file, ui)?;
     let options = Options { hz: policy::hz_or_host(args.hz), stats: !args.no_stats };
     let compiled = policy::compile(&source, &analysis, &options, ui)?;
@@ -76,14 +82,14 @@ fn build(args: &Args, ui: &mut Ui) -> Result<Exit, Exit> {
     Ok(Exit::Done)
 }
 
-fn write(path: &std::path::Path, bytes: &[u8], ui: &mut Ui) -> Result<(), Exit> {
+fn write(path: &Path, bytes: &[u8], ui: &mut Ui) -> Result<(), Exit> {
     policy::write_file(path, bytes).map_err(|problem| {
         ui.problem(&problem);
         Exit::Host
     })
 }
 
-fn summarize(output: &std::path::Path, compiled: &Compiled, ui: &mut Ui) {
+fn summarize(output: &Path, compiled: &Compiled, ui: &mut Ui) {
     let manifest = &compiled.manifest;
     let (rules, slots, kernel) = (manifest.rules.len(), compiled.slots, &manifest.kernel);
     let plural = if rules == 1 { "" } else { "s" };
