@@ -11,6 +11,11 @@ use crate::object::Target;
 /// The frame pointer.
 const FRAME: u8 = 10;
 
+/// From so many instructions on, a program is laid out for the verifier: where it follows a number that was
+/// compared and found equal through all the rules that come after, it does not see that this is a case of the number
+/// being unknown, which it follows next. The time it takes would grow with the square of the rules.
+const LARGE: usize = 2_000;
+
 /// Puts the program together.
 pub fn emit(mach: &MachFunc, allocation: &Output) -> Result<Code, MachError> {
     let frame = Frame::new(mach, allocation)?;
@@ -245,6 +250,7 @@ fn assemble(mach: &MachFunc, blocks: &[EmittedBlock]) -> Result<Code, MachError>
         block
     };
     let order = reachable(blocks, &|block, which| destination(successor(block, which)), destination(0));
+    let large = order.iter().map(|&block| blocks[block].insns.len() + 1).sum::<usize>() > LARGE;
     let mut code = Code::default();
     let mut starts = vec![usize::MAX; blocks.len()];
     let mut jumps: Vec<(usize, usize)> = Vec::new();
@@ -277,14 +283,14 @@ fn assemble(mach: &MachFunc, blocks: &[EmittedBlock]) -> Result<Code, MachError>
             }
             End::Branch(compare, op) => {
                 let (yes, no) = (destination(successor(block, 0)), destination(successor(block, 1)));
-                match op.negated() {
-                    Some(negated) if next == Some(yes) => push(with_op(compare, op, negated), Some(no)),
-                    _ => {
-                        push(compare, Some(yes));
-                        if next != Some(no) {
-                            push(insn::ja(0), Some(no));
-                        }
-                    }
+                let inverted = op.negated().map(|negated| with_op(compare, op, negated));
+                let (jump, target, rest) = match inverted {
+                    Some(inverted) if jumps_to_no(op, large, next == Some(yes)) => (inverted, no, yes),
+                    _ => (compare, yes, no),
+                };
+                push(jump, Some(target));
+                if next != Some(rest) {
+                    push(insn::ja(0), Some(rest));
                 }
             }
         }
@@ -298,6 +304,16 @@ fn assemble(mach: &MachFunc, blocks: &[EmittedBlock]) -> Result<Code, MachError>
         })?;
     }
     Ok(code)
+}
+
+/// Whether a branch jumps where its condition does not hold. In a large program the verifier is to follow the
+/// way on which two numbers were found different first, and that is the one without a jump.
+fn jumps_to_no(op: JmpOp, large: bool, yes_is_next: bool) -> bool {
+    match op {
+        JmpOp::Eq if large => false,
+        JmpOp::Ne if large => true,
+        _ => yes_is_next,
+    }
 }
 
 /// The same comparison with another operator: it stands in the upper half of the operation byte.
