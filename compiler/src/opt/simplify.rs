@@ -26,10 +26,9 @@ enum Simpler {
 fn simpler(func: &Func, cond: &Cond) -> Option<Simpler> {
     let constant = func.constant(cond.b)?;
     match (cond.op, func.def(cond.a)?) {
-        (
-            CondOp::Eq | CondOp::Ne,
-            InstData::Unary(op @ (UnaryOp::SwapBytes32 | UnaryOp::SwapBytes16), value),
-        ) if func.fits_32(*value) => {
+        (CondOp::Eq | CondOp::Ne, InstData::Unary(op @ UnaryOp::SwapBytes32, value))
+            if func.fits_32(*value) =>
+        {
             if op.apply(op.apply(constant)) != constant {
                 return Some(Simpler::Always(cond.op == CondOp::Ne));
             }
