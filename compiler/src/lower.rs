@@ -52,11 +52,16 @@ pub struct Lowered {
 pub fn lower(program: &Program, source: &SourceFile, options: &Options) -> Lowered {
     let mut lowerer = Lowerer::new(program, source, options);
     lowerer.lower_program();
+    let func = lowerer.b.finish();
+    // A counter with a key that is never reached has no map.
+    let has_place = |counter: &CounterInfo| {
+        counter.key.is_none() || func.maps.values().any(|map| map.name == counter.symbol)
+    };
     Lowered {
-        func: lowerer.b.finish(),
         hits: lowerer.hits,
         failures: lowerer.failures,
-        counters: lowerer.counters,
+        counters: lowerer.counters.into_iter().filter(has_place).collect(),
+        func,
         jiffies: lowerer.jiffies,
         hz_symbol: lowerer.hz_symbol,
     }
@@ -181,7 +186,7 @@ impl<'a> Lowerer<'a> {
     fn lower_rules(&mut self, rules: &[(usize, &'a Rule)]) -> bool {
         rules.iter().all(|&(index, rule)| {
             let outer = self.b.set_span(rule.head);
-            self.count_hit(index, rule);
+            self.count_hit(index);
             let goes_on = self.lower_block(&rule.body);
             self.b.set_span(outer);
             goes_on

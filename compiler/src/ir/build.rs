@@ -79,10 +79,16 @@ impl Builder {
 
     /// A new block with one parameter.
     pub fn new_block_with_param(&mut self) -> (Block, Value) {
-        let block = self.new_block();
-        let param = self.func.values.push(ValueData::Param(block));
-        self.func.blocks[block].params.push(param);
+        let (block, [param]) = self.new_block_with_params();
         (block, param)
+    }
+
+    /// A new block with so many parameters.
+    pub fn new_block_with_params<const N: usize>(&mut self) -> (Block, [Value; N]) {
+        let block = self.new_block();
+        let params = std::array::from_fn(|_| self.func.values.push(ValueData::Param(block)));
+        self.func.blocks[block].params.extend(params);
+        (block, params)
     }
 
     /// Goes on in this block.
@@ -109,7 +115,12 @@ impl Builder {
 
     /// Ends the block with a jump that passes a value.
     pub fn jump_with(&mut self, block: Block, value: Value) {
-        self.terminate(Terminator::Jump(BlockCall { block, args: vec![value] }));
+        self.jump_with_all(block, &[value]);
+    }
+
+    /// Ends the block with a jump that passes values.
+    pub fn jump_with_all(&mut self, block: Block, values: &[Value]) {
+        self.terminate(Terminator::Jump(BlockCall { block, args: values.to_vec() }));
     }
 
     /// Ends the block with a branch; decided here if both sides are constants.

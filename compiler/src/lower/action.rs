@@ -51,7 +51,7 @@ impl Lowerer<'_> {
     fn name_buffer(&mut self, name: &str) -> (Value, u64) {
         let mut bytes = name.as_bytes().to_vec();
         bytes.resize(CONGESTION_NAME_MAX, 0);
-        let symbol = format!("name_{}", symbol_part(name));
+        let symbol = format!("name_{}", distinct_symbol_part(name));
         let ty = DataType::Array(Box::new(DataType::U8), CONGESTION_NAME_MAX as u32);
         let constant = self.b.constant(Global { name: symbol, ty, bytes });
         (self.b.value(InstData::ConstantAddr(constant, 0)), CONGESTION_NAME_MAX as u64)
@@ -60,12 +60,12 @@ impl Lowerer<'_> {
     /// A number goes through the stack. One that is computed is held below the option's maximum, so that
     /// cutting it to 32 bits cannot turn a huge value into a small one.
     fn number_buffer(&mut self, option: &SockOption, value: &Expr) -> (Value, u64) {
-        let canonical = self.lower_scalar(value);
-        let mut raw = self.raw_unit(canonical, option.unit);
-        if !self.b.func().fits_32(raw) {
-            let max = self.b.number(u64::try_from(option.max).unwrap_or(u64::from(u32::MAX)));
-            raw = self.select(CondOp::Le, raw, max, raw, max);
+        let mut canonical = self.lower_scalar(value);
+        if !self.b.func().fits_32(canonical) {
+            let max = u64::try_from(option.max).unwrap_or(u64::from(u32::MAX));
+            canonical = self.at_most(canonical, max, option.unit);
         }
+        let raw = self.raw_unit(canonical, option.unit);
         let slot = self.b.slot(SlotPurpose::Set, 4);
         self.b.store_slot(Size::Word, slot, 0, raw);
         (self.b.value(InstData::SlotAddr(slot, 0)), 4)
@@ -93,7 +93,17 @@ impl Lowerer<'_> {
     }
 }
 
-/// A name as a part of a symbol.
+/// A name as a part of a symbol that no other name has: what is no letter or digit is spelt out.
+fn distinct_symbol_part(name: &str) -> String {
+    let spelt = |byte: u8| match byte {
+        b'_' => "__".to_owned(),
+        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        _ => format!("_{byte:02x}"),
+    };
+    name.bytes().map(spelt).collect()
+}
+
+/// A name as a part of a symbol; different names may give the same.
 pub fn symbol_part(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }

@@ -15,16 +15,36 @@ use crate::object::{DataType, MapKind, MapSpec};
 const ROWS: u32 = 65_536;
 
 impl Lowerer<'_> {
-    /// Gives each counter its place, in the order of the source.
+    /// Gives each number its place, in the order of the source; also one that is never reached, for whoever reads
+    /// the counters.
     pub fn declare_counters(&mut self) {
         for counter in &self.program.counters {
             let symbol = match counter.key {
                 None => format!("count_{}", counter.name),
                 Some(_) => self.map_name(&counter.name),
             };
+            if counter.key.is_none() {
+                self.b.counter(symbol.clone(), DataType::U64);
+            }
             let key = counter.key.map(|key| key.name().to_owned());
             self.counters.push(CounterInfo { name: counter.name.clone(), symbol, key });
         }
+        if self.options.stats {
+            for (index, rule) in self.program.rules.iter().enumerate() {
+                let symbol = self.hits_symbol(index, rule);
+                self.b.counter(symbol.clone(), DataType::U64);
+                self.hits[index] = Some(symbol);
+            }
+        }
+    }
+
+    /// Two rules' names can have one symbol: `tcp_listen@3` and `tcp_listen_3`.
+    fn hits_symbol(&self, index: usize, rule: &Rule) -> String {
+        let plain = format!("hits_{}", symbol_part(&rule.name));
+        let others = (index..).map(|number| format!("{plain}_{number}"));
+        let taken = |symbol: &String| self.hits.iter().flatten().any(|other| other == symbol);
+        let mut free = std::iter::once(plain.clone()).chain(others).filter(|symbol| !taken(symbol));
+        free.next().unwrap_or(plain)
     }
 
     /// A counter's name as the kernel can keep it. Of two that only differ further back, the second gets a
@@ -41,21 +61,25 @@ impl Lowerer<'_> {
 
     /// Counts that a rule's condition held: one atomic addition to a number of its own. A look-up in a
     /// per-CPU array would cost a call and a check, and could lose counts when one run interrupts another.
-    pub fn count_hit(&mut self, index: usize, rule: &Rule) {
-        if !self.options.stats {
-            return;
+    pub fn count_hit(&mut self, index: usize) {
+        if let Some(symbol) = self.hits[index].clone() {
+            let counter = self.b.counter(symbol, DataType::U64);
+            self.add_one(counter);
         }
-        let symbol = match self.hits[index].clone() {
-            Some(symbol) => symbol,
-            None => {
-                let plain = format!("hits_{}", symbol_part(&rule.name));
-                let taken = self.hits.iter().flatten().any(|other| *other == plain);
-                if taken { format!("{plain}_{index}") } else { plain }
-            }
-        };
-        let counter = self.b.counter(symbol.clone(), DataType::U64);
-        self.hits[index] = Some(symbol);
-        self.add_one(counter);
+    }
+
+    /// A counter's name as the kernel can keep it: cut, and with a number at its end if another one is cut to the
+    /// same.
+    fn map_name(&self, name: &str) -> String {
+        let cut = |bytes: usize| name.chars().take(bytes).collect::<String>();
+        let numbered = (2..).map(|number: u32| {
+            let end = format!("_{number}");
+            cut(PROGRAM_NAME_MAX - end.len()) + &end
+        });
+        let taken = |symbol: &String| self.counters.iter().any(|other| other.symbol == *symbol);
+        let plain = cut(PROGRAM_NAME_MAX);
+        let mut free = std::iter::once(plain.clone()).chain(numbered).filter(|symbol| !taken(symbol));
+        free.next().unwrap_or(plain)
     }
 
     fn add_one(&mut self, counter: Counter) {

@@ -36,23 +36,19 @@ impl Lowerer<'_> {
                 self.locals.insert(*local, operand);
                 self.lower_operand(body)
             }
-            ExprKind::If(condition, then, otherwise) if expr.ty == Type::Ip => {
-                Operand::Ip([0, 1, 2, 3].map(|word| {
-                    self.choose(
-                        condition,
-                        |lowerer| lowerer.word(then, word),
-                        |lowerer| lowerer.word(otherwise, word),
-                    )
-                }))
-            }
+            ExprKind::If(condition, then, otherwise) if expr.ty == Type::Ip => Operand::Ip(self.choose(
+                condition,
+                |lowerer| lowerer.words(then),
+                |lowerer| lowerer.words(otherwise),
+            )),
             _ => Operand::Scalar(self.lower_scalar(expr)),
         }
     }
 
-    fn word(&mut self, expr: &Expr, word: usize) -> Value {
-        match self.lower_operand(expr) {
-            Operand::Ip(words) => words[word],
-            Operand::Scalar(value) => value,
+    fn words(&mut self, address: &Expr) -> [Value; 4] {
+        match self.lower_operand(address) {
+            Operand::Ip(words) => words,
+            Operand::Scalar(value) => [value; 4],
         }
     }
 
@@ -77,7 +73,7 @@ impl Lowerer<'_> {
                 let (a, b) = (self.lower_scalar(a), self.lower_scalar(b));
                 self.lower_arith(*op, a, b)
             }
-            ExprKind::If(condition, then, otherwise) => self.choose(
+            ExprKind::If(condition, then, otherwise) => self.choose_one(
                 condition,
                 |lowerer| lowerer.lower_scalar(then),
                 |lowerer| lowerer.lower_scalar(otherwise),
@@ -87,26 +83,37 @@ impl Lowerer<'_> {
                 Operand::Scalar(value) => value,
                 Operand::Ip(words) => words[0],
             },
-            _ => self.choose(expr, |lowerer| lowerer.b.number(1), |lowerer| lowerer.b.number(0)),
+            _ => self.choose_one(expr, |lowerer| lowerer.b.number(1), |lowerer| lowerer.b.number(0)),
         }
     }
 
     /// One of two numbers, as a condition says.
-    fn choose(
+    fn choose_one(
         &mut self,
         condition: &Expr,
         then: impl FnOnce(&mut Self) -> Value,
         otherwise: impl FnOnce(&mut Self) -> Value,
     ) -> Value {
+        let [result] = self.choose(condition, |lowerer| [then(lowerer)], |lowerer| [otherwise(lowerer)]);
+        result
+    }
+
+    /// Some numbers or others, as a condition says that is tested once for all of them.
+    fn choose<const N: usize>(
+        &mut self,
+        condition: &Expr,
+        then: impl FnOnce(&mut Self) -> [Value; N],
+        otherwise: impl FnOnce(&mut Self) -> [Value; N],
+    ) -> [Value; N] {
         let (yes, no) = (self.b.new_block(), self.b.new_block());
         self.lower_cond(condition, yes, no);
-        let (end, result) = self.b.new_block_with_param();
+        let (end, result) = self.b.new_block_with_params();
         self.b.switch_to(yes);
-        let value = then(self);
-        self.b.jump_with(end, value);
+        let values = then(self);
+        self.b.jump_with_all(end, &values);
         self.b.switch_to(no);
-        let value = otherwise(self);
-        self.b.jump_with(end, value);
+        let values = otherwise(self);
+        self.b.jump_with_all(end, &values);
         self.b.switch_to(end);
         result
     }
