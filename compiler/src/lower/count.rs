@@ -41,10 +41,9 @@ impl Lowerer<'_> {
     /// Two rules' names can have one symbol: `tcp_listen@3` and `tcp_listen_3`.
     fn hits_symbol(&self, index: usize, rule: &Rule) -> String {
         let plain = format!("hits_{}", symbol_part(&rule.name));
-        let others = (index..).map(|number| format!("{plain}_{number}"));
-        let taken = |symbol: &String| self.hits.iter().flatten().any(|other| other == symbol);
-        let mut free = std::iter::once(plain.clone()).chain(others).filter(|symbol| !taken(symbol));
-        free.next().unwrap_or(plain)
+        let numbered = (index..).map(|number| format!("{plain}_{number}"));
+        let is_free = |symbol: &String| self.hits.iter().flatten().all(|other| other != symbol);
+        std::iter::once(plain.clone()).chain(numbered).find(is_free).unwrap_or_default()
     }
 
     /// A counter's name as the kernel can keep it. Of two that only differ further back, the second gets a
@@ -66,20 +65,6 @@ impl Lowerer<'_> {
             let counter = self.b.counter(symbol, DataType::U64);
             self.add_one(counter);
         }
-    }
-
-    /// A counter's name as the kernel can keep it: cut, and with a number at its end if another one is cut to the
-    /// same.
-    fn map_name(&self, name: &str) -> String {
-        let cut = |bytes: usize| name.chars().take(bytes).collect::<String>();
-        let numbered = (2..).map(|number: u32| {
-            let end = format!("_{number}");
-            cut(PROGRAM_NAME_MAX - end.len()) + &end
-        });
-        let taken = |symbol: &String| self.counters.iter().any(|other| other.symbol == *symbol);
-        let plain = cut(PROGRAM_NAME_MAX);
-        let mut free = std::iter::once(plain.clone()).chain(numbered).filter(|symbol| !taken(symbol));
-        free.next().unwrap_or(plain)
     }
 
     fn add_one(&mut self, counter: Counter) {
