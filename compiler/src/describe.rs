@@ -4,7 +4,8 @@ use tcpc_lang::hir::{ExprKind, Program, Requirement as Needed, Value};
 use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::kernel::{CONSTANTS_MAX_BEFORE, KernelVersion, LARGE_CONSTANTS_SINCE};
 use tcpc_stdlib::manifest::{
-    AssignmentInfo, BufferUse, CongestionUse, FORMAT, Manifest, PROGRAM_NAME_MAX, Requirement, RuleInfo,
+    AssignmentInfo, BufferUse, CongestionUse, FORMAT, Manifest, POLICY_NAME_MAX, PROGRAM_NAME_MAX,
+    Requirement, RuleInfo,
 };
 use tcpc_stdlib::option::OptionValue;
 use tcpc_stdlib::unit::Unit;
@@ -98,16 +99,15 @@ fn large_constants(program: &Program, lowered: &Lowered) -> Option<Needed> {
 pub fn policy_name(source: &SourceFile) -> String {
     let file = source.file_name();
     let stem = file.strip_suffix(".tcp").unwrap_or(file);
-    let mut name: String = stem
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .take(PROGRAM_NAME_MAX)
-        .collect();
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        name.insert(0, '_');
-        name.truncate(PROGRAM_NAME_MAX);
-    }
-    name
+    let digit = stem.is_empty() || stem.starts_with(|c: char| c.is_ascii_digit());
+    let underscore = digit.then_some('_').into_iter();
+    let symbol = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    underscore.chain(symbol).take(POLICY_NAME_MAX).collect()
+}
+
+/// The name of the program in the object: as much of the policy's as the kernel keeps.
+pub fn program_name(policy: &str) -> String {
+    policy.chars().take(PROGRAM_NAME_MAX).collect()
 }
 
 fn events(program: &Program) -> Vec<String> {

@@ -69,7 +69,7 @@ pub fn compile(program: &Program, source: &SourceFile, options: &Options) -> Res
     let slots = code.insns.len();
     let manifest = describe::describe(program, source, options, &lowered);
     let spec = ObjectSpec {
-        name: manifest.policy.clone(),
+        name: describe::program_name(&manifest.policy),
         lines: lines(&code, source),
         relocations: code.relocations.into_iter().map(|(slot, target)| Relocation { slot, target }).collect(),
         code: code.insns,

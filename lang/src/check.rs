@@ -48,9 +48,27 @@ pub fn check(policy: &ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnos
     checker.sets();
     checker.rules(policy);
     checker.warn_if_syn_is_not_saved();
+    checker.warn_if_there_are_no_rules(policy);
     checker.tests(policy);
     checker.unused();
     (checker.program, checker.diagnostics)
+}
+
+impl Checker<'_> {
+    /// A policy that does nothing was hardly meant so. Where an item could not be read it may have been a rule.
+    fn warn_if_there_are_no_rules(&mut self, policy: &ast::Policy) {
+        let could_be = |item: &ast::Item| {
+            matches!(item, ast::Item::Rule(_) | ast::Item::Unsupported(_) | ast::Item::Error(_))
+        };
+        if policy.items.is_empty() || policy.items.iter().any(could_be) {
+            return;
+        }
+        let end = self.source.text().trim_end().len();
+        self.diagnostics.push(
+            Diagnostic::new(Code::NoRules, "the policy has no rule", Span::new(end, end), "nothing happens")
+                .help("say what to do in an event: `on timeout_init -> 10ms`"),
+        );
+    }
 }
 
 /// What an expression turns out to be.

@@ -16,6 +16,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use tcpc_stdlib::manifest::POLICY_NAME_MAX;
+
 use crate::error::LoaderError;
 use crate::record::Record;
 use crate::{mounts, sys};
@@ -23,7 +25,7 @@ use crate::{mounts, sys};
 /// Where a bpffs is by convention.
 const CONVENTIONAL: &str = "/sys/fs/bpf";
 /// Most bytes of a policy's name.
-const NAME_MAX: usize = 64;
+const NAME_MAX: usize = POLICY_NAME_MAX;
 
 /// All pins of tcpc on this host.
 #[derive(Clone, Debug)]

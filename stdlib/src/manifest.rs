@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 pub const SECTION: &str = ".tcpc";
 /// The version of this document that this code writes and the highest it reads.
 pub const FORMAT: u32 = 1;
-/// The program's name in the object: one per policy, cut to what the kernel keeps.
+/// Bytes of a program's or a map's name that the kernel keeps (`BPF_OBJ_NAME_LEN` with its NUL is 16).
 pub const PROGRAM_NAME_MAX: usize = 15;
+/// Bytes of a policy's name.
+pub const POLICY_NAME_MAX: usize = 64;
 /// The section of zero-initialised globals that holds the counters.
 pub const COUNTER_SECTION: &str = ".bss";
 /// Counters of one assignment: [`FAILURE_SLOTS`] 64-bit numbers, indexed by error number; the first

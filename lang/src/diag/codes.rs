@@ -163,4 +163,5 @@ codes! {
     W0917 NothingExpected   Warning "a test that expects nothing";
     W0918 EmptyRule         Warning "a rule that does nothing";
     W0919 SynNotSaved       Warning "the SYN's service class where no rule makes listeners save it";
+    W0920 NoRules           Warning "a policy without any rule";
 }
