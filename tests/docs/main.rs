@@ -7,6 +7,7 @@
 mod consoles;
 mod diagnostics;
 mod examples;
+mod links;
 mod markdown;
 mod reference;
 #[path = "../support/mod.rs"]
