@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tcpc_compiler::Options;
+use tcpc_compiler::{Options, object};
 use tcpc_lang::diag::{Code, Diagnostic};
+use tcpc_lang::hir::Program;
 use tcpc_runtime::report::{Report, render_all};
 
 use crate::exit::Exit;
@@ -72,10 +73,12 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
 fn test(file: &Path, args: &Args, ui: &mut Ui) -> Result<Report, Exit> {
     let (source, analysis) = policy::analyze(file, ui)?;
     let object = match &args.object {
-        Some(path) => policy::read_bytes(path).map_err(|problem| {
-            ui.problem(&problem);
-            Exit::Host
-        })?,
+        Some(path) => {
+            let bytes =
+                policy::read_bytes(path).map_err(|problem| policy::report_unreadable(&problem, ui))?;
+            require_same_rules(path, &bytes, &analysis.program, ui)?;
+            bytes
+        }
         // Which HZ does not matter: each test sets its own, as a loader does.
         None => policy::compile(&source, &analysis, &Options { hz: 1000, stats: true }, ui)?.object,
     };
@@ -89,6 +92,17 @@ fn test(file: &Path, args: &Args, ui: &mut Ui) -> Result<Report, Exit> {
             Exit::Policy
         },
     )
+}
+
+/// Refuses an object that says of itself that it was built from other rules.
+fn require_same_rules(path: &Path, bytes: &[u8], program: &Program, ui: &mut Ui) -> Result<(), Exit> {
+    let Some(manifest) = object::read(bytes).ok().and_then(|object| object.manifest) else { return Ok(()) };
+    if manifest.rules.iter().map(|rule| &rule.name).eq(program.rules.iter().map(|rule| &rule.name)) {
+        return Ok(());
+    }
+    let what = format!("`{}` was built from other rules, from `{}`", path.display(), manifest.source);
+    ui.problem(&Diagnostic::without_place(Code::BadObject, what).help("build it anew with `tcpc build`"));
+    Err(Exit::Policy)
 }
 
 /// Adds a file, or the policies below a folder, in the order of their names.
