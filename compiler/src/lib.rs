@@ -17,7 +17,7 @@ pub mod object;
 mod opt;
 
 use tcpc_lang::hir::Program;
-use tcpc_lang::source::SourceFile;
+use tcpc_lang::source::{SourceFile, Span};
 use tcpc_stdlib::manifest::Manifest;
 
 use object::{Line, ObjectSpec, Relocation};
@@ -87,10 +87,12 @@ pub fn compile(program: &Program, source: &SourceFile, options: &Options) -> Res
     Ok(Compiled { object, ir, asm, slots, manifest: read.manifest.unwrap_or_default() })
 }
 
-/// A line record for each change of place. The second half of a 64-bit load belongs to the first.
+/// A line record for each change of place. The second half of a 64-bit load belongs to the first; what has no
+/// place, as the end that all rules share, to what stands before it.
 fn lines(code: &mach::Code, source: &SourceFile) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    for (slot, span) in code.spans.iter().enumerate() {
+    let placed = |(slot, span): &(usize, &Span)| *slot == 0 || **span != Span::default();
+    for (slot, span) in code.spans.iter().enumerate().filter(placed) {
         let (line, column) = source.line_column(span.start);
         if lines.last().is_none_or(|last| (last.line, last.column) != (line, column)) {
             lines.push(Line { slot, line, column });

@@ -52,16 +52,11 @@ pub struct Lowered {
 pub fn lower(program: &Program, source: &SourceFile, options: &Options) -> Lowered {
     let mut lowerer = Lowerer::new(program, source, options);
     lowerer.lower_program();
-    let func = lowerer.b.finish();
-    // A counter with a key that is never reached has no map.
-    let has_place = |counter: &CounterInfo| {
-        counter.key.is_none() || func.maps.values().any(|map| map.name == counter.symbol)
-    };
     Lowered {
+        func: lowerer.b.finish(),
         hits: lowerer.hits,
         failures: lowerer.failures,
-        counters: lowerer.counters.into_iter().filter(has_place).collect(),
-        func,
+        counters: lowerer.counters,
         jiffies: lowerer.jiffies,
         hz_symbol: lowerer.hz_symbol,
     }

@@ -15,17 +15,14 @@ use crate::object::{DataType, MapKind, MapSpec};
 const ROWS: u32 = 65_536;
 
 impl Lowerer<'_> {
-    /// Gives each number its place, in the order of the source; also one that is never reached, for whoever reads
-    /// the counters.
+    /// Gives each number its place, in the order of the source; also to a rule that is never reached, for whoever
+    /// reads the counters.
     pub fn declare_counters(&mut self) {
         for counter in &self.program.counters {
             let symbol = match counter.key {
                 None => format!("count_{}", counter.name),
                 Some(_) => self.map_name(&counter.name),
             };
-            if counter.key.is_none() {
-                self.b.counter(symbol.clone(), DataType::U64);
-            }
             let key = counter.key.map(|key| key.name().to_owned());
             self.counters.push(CounterInfo { name: counter.name.clone(), symbol, key });
         }
