@@ -13,6 +13,8 @@
 mod build;
 mod inst;
 mod print;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use cranelift_entity::{EntityRef, PrimaryMap, entity_impl};

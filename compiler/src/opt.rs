@@ -24,6 +24,8 @@ mod reuse;
 mod simplify;
 mod sweep;
 mod switch;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub use dom::dominators;
