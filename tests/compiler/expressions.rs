@@ -11,6 +11,7 @@ use tcpc_stdlib::field::{Field, field};
 use tcpc_stdlib::option::SockOption;
 
 use super::bench::Bench;
+use super::policy::Policy;
 use super::random::Random;
 
 /// Plain numbers: 32-bit fields, 64-bit fields, and one that is converted from eighths of a microsecond.
@@ -212,6 +213,20 @@ fn compare(text: &str, random: &mut Random, observed: impl Fn(u64) -> Vec<u32>) 
         assert_eq!(bench.marks("active_established"), observed(wanted), "{text}\n{shown:?} give {wanted}");
     }
     true
+}
+
+/// Policies that the checker takes, each of one large expression.
+pub fn policies(seed: u64, count: usize) -> Vec<Policy> {
+    let mut random = Random(seed);
+    let texts = (0..count * 4).map(|_| {
+        let (value, test) = (number(&mut random, 4), condition(&mut random, 4));
+        format!("on active_established when {test} {{ let e = {value}; mark = e; mark = e >> 32 }}\n")
+    });
+    let valid = |text: &String| analyze(&SourceFile::new("expression.tcp", text.as_str())).is_valid();
+    let policies: Vec<Policy> =
+        texts.filter(valid).map(|text| Policy::new("expression.tcp", text)).take(count).collect();
+    assert_eq!(policies.len(), count);
+    policies
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::io::Write;
 use aya::EbpfLoader;
 use aya::programs::SockOps;
 
-use super::limits;
 use super::policy::{self, Policy};
+use super::{expressions, limits, programs};
 
 /// Whether programs can be loaded here.
 pub fn permitted() -> bool {
@@ -63,6 +63,17 @@ fn a_policy_may_be_called_like_what_is_in_it() {
                 on timeout_init when role == client -> srtt * 2\n";
     for name in ["hz.tcp", "flows.tcp", "license.tcp", "count_flows.tcp"] {
         load(&Policy::new(name, text), true);
+    }
+}
+
+#[test]
+fn random_policies_are_accepted() {
+    if !permitted() {
+        return;
+    }
+    let policies = programs::policies(8, 25).into_iter().chain(expressions::policies(9, 15));
+    for (at, policy) in policies.enumerate() {
+        load(&policy, at % 2 == 0);
     }
 }
 

@@ -13,6 +13,7 @@ mod meaning;
 mod pitfalls;
 mod policy;
 mod prefixes;
+mod programs;
 mod random;
 mod reproducible;
 mod sets;

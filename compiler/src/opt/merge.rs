@@ -20,7 +20,8 @@ pub fn merge(func: &mut Func) {
             !func.insts[placed.inst].is_immediate()
                 && placed.result.is_some_and(|result| used_outside[result])
         };
-        if func.blocks[block].insts.iter().any(needed) {
+        let insts = &func.blocks[block].insts;
+        if insts.iter().any(needed) || insts.iter().any(|placed| goes_through_param(func, block, placed)) {
             continue;
         }
         match known.entry(describe(func, block)) {
@@ -29,6 +30,17 @@ pub fn merge(func: &mut Func) {
                 slot.insert(block);
             }
         }
+    }
+}
+
+/// Whether an instruction accesses memory through an address that is passed to its block: those that are passed to
+/// another block may be of another map, and what is checked holds for accesses to one.
+fn goes_through_param(func: &Func, block: Block, placed: &Placed) -> bool {
+    match func.insts[placed.inst] {
+        InstData::AtomicAdd { addr, .. } | InstData::Load { addr, .. } => {
+            func.blocks[block].params.contains(&addr)
+        }
+        _ => false,
     }
 }
 
