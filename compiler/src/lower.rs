@@ -13,6 +13,7 @@ mod action;
 mod address;
 mod cond;
 mod count;
+mod enable;
 mod expr;
 mod plan;
 mod reply;
@@ -117,6 +118,9 @@ impl<'a> Lowerer<'a> {
             match group.as_slice() {
                 [single] => {
                     self.event = Some(single.event);
+                    if let (true, Some(enabling)) = (single.enables, &plan.enabling) {
+                        self.lower_enable(enabling);
+                    }
                     self.lower_guards(&single.guards);
                 }
                 several => self.lower_shared(op, several),

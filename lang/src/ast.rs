@@ -83,7 +83,7 @@ pub struct Rule {
     pub label: Option<Name>,
     /// Its events, group names included.
     pub events: Vec<Name>,
-    /// `sample PERCENT`, which this version does not compile yet.
+    /// `sample PERCENT`.
     pub sample: Option<Expr>,
     /// Its condition.
     pub condition: Option<Expr>,

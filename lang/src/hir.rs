@@ -73,6 +73,8 @@ pub struct Rule {
     pub name: String,
     /// Its events, groups spelt out, each once.
     pub events: Vec<&'static Event>,
+    /// The share of connections that it is for, in 2^-32; all if `None`. The condition tests it too.
+    pub sample: Option<u64>,
     /// When it runs; always if `None`. Type bool.
     pub condition: Option<Expr>,
     /// What it does.
@@ -221,6 +223,9 @@ pub enum ExprKind {
     In(Box<Expr>, SetId),
     /// Which end this is; the events of the rule allow to tell.
     IsRole(Role),
+    /// Whether this connection is among a share of all, in 2^-32: drawn once for each connection, and the
+    /// same in all its events.
+    Sampled(u64),
     /// Tests only: the answer of the last event, in the reply's canonical unit.
     Reply(&'static Event),
     /// Tests only: whether there was an answer.

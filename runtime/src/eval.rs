@@ -6,7 +6,7 @@
 use tcpc_lang::hir::{
     ArithOp, CompareOp, CounterId, Expr, ExprKind, LocalId, Program, Role, RuleId, Set, Value,
 };
-use tcpc_stdlib::builtin::{BuiltinId, HASH_FACTOR, HASH_START};
+use tcpc_stdlib::builtin::{BuiltinId, HASH_FACTOR, HASH_START, draw};
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::field::{Field, field};
 use tcpc_stdlib::option::SockOption;
@@ -21,6 +21,8 @@ pub trait World {
     fn option(&mut self, option: &'static SockOption) -> Value;
     /// Which end this is.
     fn role(&mut self) -> Role;
+    /// The socket's cookie.
+    fn cookie(&mut self) -> u64;
     /// The service class of the SYN, 0 if it was not saved.
     fn syn_tos(&mut self) -> u8;
     /// Nanoseconds since boot.
@@ -116,6 +118,7 @@ impl<'a, W: World> Evaluator<'a, W> {
                 u64::from(contains(set, &element))
             }
             ExprKind::IsRole(role) => u64::from(self.world.role() == *role),
+            ExprKind::Sampled(share) => u64::from(u64::from(draw(self.world.cookie())) < *share),
             ExprKind::Reply(event) => self.world.reply(event).unwrap_or(0),
             ExprKind::HasReply => u64::from(self.world.has_reply()),
             ExprKind::Counter(counter) => self.world.counter(*counter)?,

@@ -129,6 +129,12 @@ pub struct EventGroup {
 pub const EVENT_GROUPS: &[EventGroup] =
     &[EventGroup { name: "established", events: &["active_established", "passive_established"] }];
 
+/// The callback flags that an event needs, as the events that enable it are those of the group `established`:
+/// a flag is set on each connection when it is established.
+pub fn enabling_events() -> &'static [&'static str] {
+    EVENT_GROUPS.iter().find(|group| group.name == "established").map_or(&[], |group| group.events)
+}
+
 /// Every operation, by number.
 #[rustfmt::skip]
 pub const EVENTS: &[Event] = &[
@@ -200,25 +206,25 @@ pub const EVENTS: &[Event] = &[
         name: "rto", kernel: "BPF_SOCK_OPS_RTO_CB", number: 8, since: v(4, 16),
         reply: None,
         args: &[Arg { name: "backoff", ty: Type::Int, unit: Unit::Plain, since: v(4, 16), doc: "Retransmissions so far." }, Arg { name: "rto", ty: Type::Duration, unit: Unit::Jiffies, since: v(4, 16), doc: "The timer that expired." }, Arg { name: "aborting", ty: Type::Bool, unit: Unit::Bool, since: v(4, 16), doc: "Whether the connection is about to be given up." }],
-        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x1, supported: false,
+        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x1, supported: true,
         doc: "The retransmission timer expired.",
-        example: "",
+        example: "on rto when backoff >= 3 { congestion = \"reno\" }",
     },
     Event {
         name: "retrans", kernel: "BPF_SOCK_OPS_RETRANS_CB", number: 9, since: v(4, 16),
         reply: None,
         args: &[Arg { name: "seq", ty: Type::Int, unit: Unit::Plain, since: v(4, 16), doc: "Sequence number of the first byte." }, Arg { name: "segs", ty: Type::Packets, unit: Unit::Packets, since: v(4, 16), doc: "Segments sent again." }, Arg { name: "result", ty: Type::Int, unit: Unit::Plain, since: v(4, 16), doc: "0 if it was sent, else an error number." }],
-        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x2, supported: false,
+        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x2, supported: true,
         doc: "A segment was sent again.",
-        example: "",
+        example: "on retrans { count retransmissions by remote_ip }",
     },
     Event {
         name: "state", kernel: "BPF_SOCK_OPS_STATE_CB", number: 10, since: v(4, 16),
         reply: None,
         args: &[Arg { name: "old_state", ty: Type::State, unit: Unit::Plain, since: v(4, 16), doc: "State that is left." }, Arg { name: "new_state", ty: Type::State, unit: Unit::Plain, since: v(4, 16), doc: "State that is entered." }],
-        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x4, supported: false,
+        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x4, supported: true,
         doc: "The TCP state changes; `state` still shows the old one.",
-        example: "",
+        example: "on state when new_state == CLOSE { count closed }",
     },
     Event {
         name: "tcp_listen", kernel: "BPF_SOCK_OPS_TCP_LISTEN_CB", number: 11, since: v(4, 19),
@@ -232,9 +238,9 @@ pub const EVENTS: &[Event] = &[
         name: "rtt", kernel: "BPF_SOCK_OPS_RTT_CB", number: 12, since: v(5, 3),
         reply: None,
         args: &[Arg { name: "measured_rtt", ty: Type::Duration, unit: Unit::Microseconds, since: v(6, 10), doc: "The sample." }, Arg { name: "new_srtt", ty: Type::Duration, unit: Unit::EighthMicroseconds, since: v(6, 10), doc: "The smoothed time with the sample." }],
-        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x8, supported: false,
+        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x8, supported: true,
         doc: "A round trip was measured, about once per round trip.",
-        example: "",
+        example: "on rtt when measured_rtt > 200ms { count slow_samples }",
     },
     Event {
         name: "parse_hdr_opt", kernel: "BPF_SOCK_OPS_PARSE_HDR_OPT_CB", number: 13, since: v(5, 10),

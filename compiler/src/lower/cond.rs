@@ -51,6 +51,11 @@ impl Lowerer<'_> {
             ExprKind::SamePrefix { v4, v6 } => self.lower_same_prefix(*v4, *v6, yes, no),
             ExprKind::In(value, set) => self.lower_in(value, *set, yes, no),
             ExprKind::IsRole(role) => self.lower_role(*role, yes, no),
+            ExprKind::Sampled(share) => {
+                let drawn = self.draw();
+                let share = self.b.number(*share);
+                self.b.branch(CondOp::Lt, drawn, share, yes, no);
+            }
             ExprKind::Call(BuiltinId::Sample, args) => self.lower_sample(args, yes, no),
             _ => {
                 let value = self.lower_scalar(expr);

@@ -4,12 +4,16 @@
 use tcpc_lang::hir::{Expr, ExprKind, Program, Rule};
 use tcpc_lang::source::Span;
 use tcpc_stdlib::builtin::BuiltinId;
-use tcpc_stdlib::event::Event;
+use tcpc_stdlib::event::{Event, enabling_events, event};
+
+use super::enable::Enabling;
 
 /// The rules of a program, in the order in which they are lowered.
 pub struct Plan<'a> {
     /// Events that share all their conditions stand in one group.
     pub groups: Vec<Vec<Planned<'a>>>,
+    /// The callback flags that the rules need.
+    pub enabling: Option<Enabling>,
 }
 
 /// An event and its rules.
@@ -18,6 +22,8 @@ pub struct Planned<'a> {
     pub event: &'static Event,
     /// Its rules, in order.
     pub guards: Vec<Guarded<'a>>,
+    /// Whether connections ask for their callbacks in it.
+    pub enables: bool,
 }
 
 /// Rules that stand under one condition.
@@ -33,13 +39,18 @@ pub struct Guarded<'a> {
 impl<'a> Plan<'a> {
     /// Plans a program.
     pub fn new(program: &'a Program) -> Plan<'a> {
+        let enabling = Enabling::new(program);
         let mut planned: Vec<Planned<'a>> = Vec::new();
+        if enabling.is_some() {
+            let events = enabling_events().iter().filter_map(|name| event(name));
+            planned.extend(events.map(|event| Planned { event, guards: Vec::new(), enables: true }));
+        }
         for (index, rule) in program.rules.iter().enumerate() {
             for &event in &rule.events {
                 let at = match planned.iter().position(|one| one.event.number == event.number) {
                     Some(at) => at,
                     None => {
-                        planned.push(Planned { event, guards: Vec::new() });
+                        planned.push(Planned { event, guards: Vec::new(), enables: false });
                         planned.len() - 1
                     }
                 };
@@ -47,7 +58,7 @@ impl<'a> Plan<'a> {
             }
         }
         planned.sort_by_key(|one| one.event.number);
-        Plan { groups: group(planned) }
+        Plan { groups: group(planned), enabling }
     }
 }
 
@@ -66,9 +77,11 @@ fn group(planned: Vec<Planned<'_>>) -> Vec<Vec<Planned<'_>>> {
     let mut groups: Vec<Vec<Planned<'_>>> = Vec::new();
     for one in planned {
         let home =
-            groups.iter_mut().find(|group| match (group.first().map(|first| &*first.guards), &*one.guards) {
-                (Some([theirs]), [ours]) => ours.key.is_some() && theirs.key == ours.key,
-                _ => false,
+            groups.iter_mut().filter(|group| group.iter().all(|one| !one.enables)).find(|group| {
+                match (group.first().map(|first| &*first.guards), &*one.guards) {
+                    (Some([theirs]), [ours]) if !one.enables => ours.key.is_some() && theirs.key == ours.key,
+                    _ => false,
+                }
             });
         match home {
             Some(group) => group.push(one),

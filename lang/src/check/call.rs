@@ -139,6 +139,13 @@ impl<'a> Checker<'a> {
         self.arity(row, args, 1, span)?;
         self.not_in_tests(row.name, span)?;
         let (_, share) = args.first()?;
+        let number = self.share(share)?;
+        let share = fold::number(number, Type::Percent, share.span);
+        Some(Expr { kind: ExprKind::Call(row.id, vec![share]), ty: Type::Bool, span })
+    }
+
+    /// A constant share, in 2^-32; one that decides nothing is remarked.
+    pub(super) fn share(&mut self, share: &'a crate::ast::Expr) -> Option<u64> {
         let wanted = Wanted { ty: Type::Percent, unit: Unit::Plain, who: "`sample`" };
         let value = self.constant(share, &wanted)?;
         let crate::hir::Value::Number(number) = value else { return None };
@@ -159,8 +166,7 @@ impl<'a> Checker<'a> {
                 format!("{always} drawn"),
             ));
         }
-        let share = fold::number(number, Type::Percent, share.span);
-        Some(Expr { kind: ExprKind::Call(row.id, vec![share]), ty: Type::Bool, span })
+        Some(number)
     }
 
     /// `same_prefix(n)`, `same_prefix(v4: a, v6: b)`.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use tcpc_stdlib::event::{EVENT_GROUPS, EVENTS, Event, event};
+use tcpc_stdlib::unit::Type;
 
 use super::access::implies_full_socket;
 use super::declare::duplicate;
@@ -10,7 +11,7 @@ use super::suggest::did_you_mean;
 use super::{Checker, Place, Scope, fold, words};
 use crate::ast::{self, Body, Item, Name};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Expr, Rule, RuleId, Stmt, StmtKind};
+use crate::hir::{Expr, ExprKind, Rule, RuleId, Stmt, StmtKind};
 use crate::source::Span;
 
 /// A rule after which no other one of an event runs, by the event's number.
@@ -41,10 +42,12 @@ impl<'a> Checker<'a> {
             rule: id,
             locals: Vec::new(),
         };
+        let mut sample = None;
         let (condition, body, ends) = self.within(scope, |checker| {
             for event in &events {
                 checker.require(event.name, event.since, head);
             }
+            sample = rule.sample.as_ref().and_then(|share| checker.share(share));
             let condition = rule.condition.as_ref().and_then(|condition| checker.test(condition));
             checker.scope.full_socket = condition.as_ref().is_some_and(implies_full_socket);
             let (body, ends) = checker.body(&rule.body);
@@ -52,7 +55,7 @@ impl<'a> Checker<'a> {
         });
         let always =
             rule.condition.is_none() || condition.as_ref().and_then(fold::constant_bool) == Some(true);
-        if always && ends {
+        if always && sample.is_none() && ends {
             for event in &events {
                 ended.entry(event.number).or_insert(id);
             }
@@ -70,8 +73,8 @@ impl<'a> Checker<'a> {
                 .help("its hits are counted all the same; `count NAME` says so"),
             );
         }
-        let condition = condition.filter(|_| !always);
-        self.program.rules.push(Rule { name, events, condition, body, span: rule.span, head });
+        let condition = with_sample(sample, condition.filter(|_| !always), head);
+        self.program.rules.push(Rule { name, events, sample, condition, body, span: rule.span, head });
     }
 
     fn body(&mut self, body: &'a Body) -> (Vec<Stmt>, bool) {
@@ -208,6 +211,19 @@ impl<'a> Checker<'a> {
         }
         self.report(warning);
     }
+}
+
+/// A rule with `sample` is tested as one with the draw in front of its condition.
+fn with_sample(share: Option<u64>, condition: Option<Expr>, head: Span) -> Option<Expr> {
+    let Some(share) = share else { return condition };
+    let drawn = Expr { kind: ExprKind::Sampled(share), ty: Type::Bool, span: head };
+    Some(match condition {
+        None => drawn,
+        Some(condition) => {
+            let span = condition.span;
+            Expr { kind: ExprKind::And(Box::new(drawn), Box::new(condition)), ty: Type::Bool, span }
+        }
+    })
 }
 
 /// The label, or `on` and the events.

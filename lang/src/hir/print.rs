@@ -167,6 +167,7 @@ impl Program {
                 self.write_expr(out, element)?;
                 write!(out, " {})", name.unwrap_or_else(|| format!("set.{index}")))
             }
+            ExprKind::Sampled(share) => write!(out, "(sampled {share})"),
             ExprKind::IsRole(role) => write!(out, "(role {})", show_role(*role)),
             ExprKind::Reply(event) => write!(out, "(reply {})", event.name),
             ExprKind::HasReply => out.write_str("(has_reply)"),

@@ -40,7 +40,6 @@ pub fn not_yet(what: &str, span: Span) -> Diagnostic {
         "experiment" => {
             ("experiments are", Some("`when hash(remote_ip) % 2 == 0` splits the peers in halves"))
         }
-        "sample" => ("`sample` on a rule is", Some("`when sample(1%)` draws each time the event is raised")),
         "+=" => ("changing a value in place is", Some("assign the new value with `=`")),
         _ => ("tables are", None),
     };
@@ -102,13 +101,6 @@ pub fn unescape(raw: &str) -> String {
         }
     }
     text
-}
-
-/// `sample PERCENT` in a rule's head.
-pub fn sample(cx: &mut Context, sample: Option<(Expr, Span)>) -> Option<Expr> {
-    let (value, span) = sample?;
-    cx.diagnostics.push(not_yet("sample", span));
-    Some(value)
 }
 
 /// A statement that this version does not have.

@@ -31,6 +31,10 @@ impl World for Still {
     fn option(&mut self, _: &'static SockOption) -> Value {
         Value::Name("cubic".into())
     }
+    fn cookie(&mut self) -> u64 {
+        1
+    }
+
     fn role(&mut self) -> Role {
         Role::Server
     }

@@ -73,6 +73,10 @@ impl MockSock {
         if matches!(event.name, "active_established" | "passive_established") {
             self.establish();
         }
+        // The state is stored only after the event of its change.
+        if event.name == "state" {
+            self.fields.insert("state", args[0].into());
+        }
     }
 
     /// The congestion window is set again, whatever `TCP_BPF_IW` said before; a clamp bounds it.
@@ -184,7 +188,7 @@ impl MockSock {
     }
 
     /// The raw value of a TCP field.
-    pub(super) fn raw(&self, name: &str) -> u64 {
+    pub fn raw(&self, name: &str) -> u64 {
         let initial = || INITIAL.iter().find(|(field, _)| *field == name).map_or(0, |(_, number)| *number);
         self.fields.get(name).copied().unwrap_or_else(initial)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tcpc_compiler::object::ObjectFile;
 use tcpc_lang::hir::{CounterId, Given, Program, Role, RuleId, Value};
 use tcpc_lang::show::show_value;
-use tcpc_stdlib::event::{Arg, Event};
+use tcpc_stdlib::event::{Arg, Event, enabling_events};
 use tcpc_stdlib::field::Field;
 use tcpc_stdlib::kernel::{RETURN_OK, errno_name};
 use tcpc_stdlib::manifest::Manifest;
@@ -97,6 +97,7 @@ impl<'a> Bench<'a> {
                 event.since, event.name
             ));
         }
+        self.require_enabled(event)?;
         self.resolve_jiffies();
         let before = self.hits();
         self.last = Last { event: Some(event), args, ..Last::default() };
@@ -112,6 +113,21 @@ impl<'a> Bench<'a> {
         self.last.rules = self.rules_since(&before);
         self.last.refused = self.refused(&outcome);
         Ok(())
+    }
+
+    /// The kernel raises some events only on connections with their callback flag.
+    fn require_enabled(&self, event: &Event) -> Result<(), String> {
+        let flags = self.world.sock.raw("bpf_sock_ops_cb_flags") as u32;
+        if event.flag == 0 || flags & event.flag != 0 {
+            return Ok(());
+        }
+        let enabling: Vec<String> = enabling_events().iter().map(|name| format!("`{name}`")).collect();
+        Err(format!(
+            "the kernel raises `{}` only where the policy asked for it: fire {} first, and with `sample` the \
+             connection must be drawn",
+            event.name,
+            enabling.join(" or ")
+        ))
     }
 
     /// Lets the clock run.
@@ -220,6 +236,10 @@ impl eval::World for Bench<'_> {
 
     fn option(&mut self, option: &'static SockOption) -> Value {
         options::value(&self.world.sock, option)
+    }
+
+    fn cookie(&mut self) -> u64 {
+        self.world.sock.cookie
     }
 
     fn role(&mut self) -> Role {
