@@ -162,7 +162,7 @@ pub fn answered_tos(lab: &Lab, pair: Pair, tos: u8) -> u8 {
 
 /// A real end in this role, connected to a raw peer; `act` gets its opening segment too (the SYN or SYN-ACK), and
 /// the client's ACK.
-fn with_raw_peer<T>(
+pub fn with_raw_peer<T>(
     lab: &Lab,
     pair: Pair,
     role: Role,
