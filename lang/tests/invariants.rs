@@ -90,7 +90,11 @@ fn expr(program: &Program, node: &Expr) {
             assert!(set.element == element.ty || plain || set.ranges.is_empty(), "{node:?} {set:?}");
             expr(program, element);
         }
-        ExprKind::Option(_) | ExprKind::Field(_) | ExprKind::Arg(..) | ExprKind::IsRole(_) => {}
+        ExprKind::Option(_)
+        | ExprKind::Field(_)
+        | ExprKind::Arg(..)
+        | ExprKind::IsRole(_)
+        | ExprKind::Sampled(_) => {}
         ExprKind::Reply(event) => assert_eq!(event.reply.unwrap().ty, node.ty),
         ExprKind::HasReply => is_bool(node),
         ExprKind::Counter(id) => assert_eq!(program.counters[id.index()].key, None),

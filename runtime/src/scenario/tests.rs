@@ -128,6 +128,7 @@ fn program(steps: Vec<Step>) -> Program {
     let rule = |name: &str| Rule {
         name: name.into(),
         events: Vec::new(),
+        sample: None,
         condition: None,
         body: Vec::new(),
         span: Span::default(),
