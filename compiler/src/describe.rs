@@ -2,6 +2,7 @@
 
 use tcpc_lang::hir::{ExprKind, Program, Requirement as Needed, Value};
 use tcpc_lang::source::SourceFile;
+use tcpc_stdlib::event::{Event, enabling_events, event};
 use tcpc_stdlib::kernel::{CONSTANTS_MAX_BEFORE, KernelVersion, LARGE_CONSTANTS_SINCE};
 use tcpc_stdlib::manifest::{
     AssignmentInfo, BufferUse, CongestionUse, FORMAT, Manifest, POLICY_NAME_MAX, PROGRAM_NAME_MAX,
@@ -110,8 +111,12 @@ pub fn program_name(policy: &str) -> String {
     policy.chars().take(PROGRAM_NAME_MAX).collect()
 }
 
+/// Events with rules, and those in which callbacks are asked for.
 fn events(program: &Program) -> Vec<String> {
-    let mut events: Vec<_> = program.rules.iter().flat_map(|rule| &rule.events).collect();
+    let mut events: Vec<&'static Event> = program.rules.iter().flat_map(|rule| rule.events.clone()).collect();
+    if events.iter().any(|event| event.flag != 0) {
+        events.extend(enabling_events().iter().filter_map(|name| event(name)));
+    }
     events.sort_by_key(|event| event.number);
     events.dedup_by_key(|event| event.number);
     events.into_iter().map(|event| event.name.to_owned()).collect()

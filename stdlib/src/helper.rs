@@ -20,6 +20,16 @@ pub struct Helper {
     pub doc: &'static str,
 }
 
+/// Helpers that give the same value throughout one run of a program and change nothing.
+pub const CONSTANT_HELPERS: &[&str] = &["bpf_get_socket_cookie"];
+
+impl Helper {
+    /// Whether a second call in one run is superfluous.
+    pub fn is_constant(&self) -> bool {
+        CONSTANT_HELPERS.contains(&self.name)
+    }
+}
+
 /// The helper called `name`.
 pub fn helper(name: &str) -> Option<&'static Helper> {
     HELPERS.iter().find(|helper| helper.name == name)

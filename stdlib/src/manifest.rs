@@ -42,7 +42,7 @@ pub struct Manifest {
     pub kernel_because: Vec<Requirement>,
     /// Whether rule hits and failures are counted.
     pub stats: bool,
-    /// The events that have rules, in the order of their numbers.
+    /// The events in which the program does something, in the order of their numbers.
     pub events: Vec<String>,
     /// The rules, in the order of the source.
     pub rules: Vec<RuleInfo>,

@@ -165,6 +165,10 @@ impl World for Values {
     fn option(&mut self, _: &'static SockOption) -> Value {
         unreachable!()
     }
+    fn cookie(&mut self) -> u64 {
+        1
+    }
+
     fn role(&mut self) -> Role {
         unreachable!()
     }

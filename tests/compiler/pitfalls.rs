@@ -10,6 +10,8 @@ use tcpc_compiler::{Options, compile};
 use tcpc_lang::analyze;
 use tcpc_lang::hir::Value;
 use tcpc_lang::source::SourceFile;
+use tcpc_runtime::report::Status;
+use tcpc_runtime::scenario::run_tests;
 use tcpc_stdlib::event::{EVENTS, event};
 use tcpc_stdlib::field::{Guard, field_at, kernel_field};
 use tcpc_stdlib::helper::helper;
@@ -272,20 +274,41 @@ fn that_a_short_timeout_shortens_the_whole_schedule_is_documented() {
     assert!(effect.contains("doubles from there"), "{effect}");
 }
 
+/// What the `test` block of a text comes to.
+fn tested(text: &str) -> Status {
+    let source = SourceFile::new("pitfall.tcp", text);
+    let analysis = analyze(&source);
+    assert!(analysis.is_valid(), "{:?}", analysis.diagnostics);
+    let object = compile(&analysis.program, &source, &Options { hz: 250, stats: true }).unwrap().object;
+    let report = run_tests(&object, &analysis.program, &source, None).unwrap();
+    report.tests[0].status.clone()
+}
+
 #[test]
-fn callback_flags_are_never_replaced() {
+fn callback_flags_of_others_are_kept() {
+    let text = "on rto { count a }\non retrans sample 100% { count b }\n\
+                test \"t\" { given local = 10.0.0.1 port 1, remote = 10.0.0.2 port 2, bpf_sock_ops_cb_flags = 0x48\n\
+                fire active_established expect bpf_sock_ops_cb_flags == 0x4b }\n";
+    assert_eq!(tested(text), Status::Passed);
     let setter = helper("bpf_sock_ops_cb_flags_set").unwrap().id;
     for (name, object) in policy::objects() {
-        assert!(!calls(&object).contains(&setter), "{name}");
+        let asks = object.manifest.iter().flat_map(|manifest| &manifest.events);
+        let needed = asks.into_iter().any(|name| event(name).unwrap().flag != 0);
+        assert_eq!(calls(&object).contains(&setter), needed, "{name}");
     }
     assert!(said("on tcp_listen { sock_ops_cb_flags = 1 }").contains(&"E0409"));
 }
 
+/// Accepted connections take over the flags of the listener; a policy never sets any there.
 #[test]
-fn events_that_inherited_flags_enable_are_not_in_this_version() {
-    for event in EVENTS.iter().filter(|event| event.flag != 0) {
+fn listeners_get_no_callback_flags() {
+    let text = "on state { count a }\n\
+                test \"t\" { given local = 10.0.0.1 port 1, role = server\n\
+                fire tcp_listen expect bpf_sock_ops_cb_flags == 0 }\n";
+    assert_eq!(tested(text), Status::Passed);
+    for event in EVENTS.iter().filter(|event| event.flag != 0 && !event.supported) {
         let text = format!("on {} {{ count a }}", event.name);
-        assert!(!event.supported && said(&text).contains(&"E0401"), "{text}: {:?}", said(&text));
+        assert!(said(&text).contains(&"E0401"), "{text}: {:?}", said(&text));
     }
 }
 
@@ -341,10 +364,20 @@ fn reserving_header_space_is_not_in_this_version() {
     }
 }
 
+/// The first sample of the round trip and the change to `ESTABLISHED` come before the established events, where
+/// the flags are set: no rule can depend on them.
 #[test]
-fn state_that_depends_on_the_order_of_callbacks_is_not_in_this_version() {
-    assert!(said("on rtt { count a }").contains(&"E0401"));
-    assert!(said("on state { count a }").contains(&"E0401"));
+fn callbacks_before_the_connection_is_established_are_not_seen() {
+    let fire = |event: &str, before: &str| {
+        tested(&format!(
+            "on rtt {{ count a }}\non state {{ count a }}\ntest \"t\" {{\n\
+             given local = 10.0.0.1 port 1, remote = 10.0.0.2 port 2\n{before} fire {event} expect counter a == 1 }}\n"
+        ))
+    };
+    for event in ["rtt", "state"] {
+        assert!(matches!(fire(event, ""), Status::Errored { .. }), "{event}");
+        assert_eq!(fire(event, "fire active_established"), Status::Passed);
+    }
     assert!(said("flow { seen: int = 0 }").contains(&"E0130"));
 }
 

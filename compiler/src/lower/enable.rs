@@ -50,19 +50,20 @@ impl Lowerer<'_> {
             .map(|(share, flags)| (*share, *flags))
             .collect();
         let mut wanted = self.b.number(u64::from(always));
-        if let Some(&(largest, _)) = sampled.last() {
-            let drawn = self.draw();
-            if always == 0 {
-                let some = self.b.new_block();
-                let largest = self.b.number(largest);
-                self.b.branch(CondOp::Lt, drawn, largest, some, done);
-                self.b.switch_to(some);
-            }
-            for (share, flags) in sampled {
-                let share = self.b.number(share);
-                let more = self.b.binary_imm(BinaryOp::Or, wanted, u64::from(flags));
-                wanted = self.select(CondOp::Lt, drawn, share, more, wanted);
-            }
+        let mut sampled = sampled.into_iter().rev();
+        if always == 0
+            && let Some((largest, flags)) = sampled.next()
+        {
+            let (drawn, largest) = (self.draw(), self.b.number(largest));
+            let some = self.b.new_block();
+            self.b.branch(CondOp::Lt, drawn, largest, some, done);
+            self.b.switch_to(some);
+            wanted = self.b.number(u64::from(flags));
+        }
+        for (share, flags) in sampled {
+            let (drawn, share) = (self.draw(), self.b.number(share));
+            let more = self.b.binary_imm(BinaryOp::Or, wanted, u64::from(flags));
+            wanted = self.select(CondOp::Lt, drawn, share, more, wanted);
         }
         let present = self.b.field(context_field("bpf_sock_ops_cb_flags"), 0);
         let flags = self.b.binary(BinaryOp::Or, present, wanted);

@@ -55,7 +55,11 @@ impl States {
 
 /// Whether fields that can change may read differently after an instruction.
 pub fn changes_socket(inst: &InstData) -> bool {
-    matches!(inst, InstData::Call { .. } | InstData::StoreField { .. })
+    match inst {
+        InstData::Call { helper, .. } => !helper.is_constant(),
+        InstData::StoreField { .. } => true,
+        _ => false,
+    }
 }
 
 /// The state that begins with an instruction that changes the socket.
