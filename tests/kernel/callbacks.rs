@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::Shutdown;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tcpc_compiler::{Options, compile};
@@ -21,7 +21,7 @@ fn attach(side: &Side, name: &str, text: &str) -> PathBuf {
     side.attach(&object).unwrap().pins
 }
 
-fn count(pins: &PathBuf, name: &str) -> u64 {
+fn count(pins: &Path, name: &str) -> u64 {
     counters(pins).unwrap().named.iter().find(|(known, _)| known == name).unwrap().1
 }
 
@@ -115,4 +115,28 @@ fn a_sample_is_drawn_once_for_each_connection() {
     assert!((12..=52).contains(&drawn), "{drawn} of 64");
     eventually("a drawn connection was not seen closing", || count(&pins, "closed") == drawn);
     assert!(count(&pins, "samples") >= drawn);
+}
+
+#[test]
+fn listeners_of_both_families_show_their_address() {
+    let Some(lab) = lab() else { return };
+    let pins = attach(
+        &lab.server,
+        "listen",
+        &format!(
+            "on tcp_listen when local_ip == {} {{ count four }}\non tcp_listen when local_ip == {} {{ count six }}\n\
+             on tcp_listen when local_ip in {{ 0.0.0.0, :: }} {{ count any }}\n",
+            lab.server.address(Pair::V4),
+            lab.server.address(Pair::V6),
+        ),
+    );
+    let listened = |address: &str| {
+        lab.server.inside(|| std::net::TcpListener::bind(address).map(drop)).unwrap();
+        ["four", "six", "any"].map(|name| count(&pins, name))
+    };
+    let (four, six) = (lab.server.address(Pair::V4), lab.server.address(Pair::V6));
+    assert_eq!(listened(&format!("{four}:0")), [1, 0, 0]);
+    assert_eq!(listened(&format!("[{six}]:0")), [1, 1, 0]);
+    assert_eq!(listened("0.0.0.0:0"), [1, 1, 1]);
+    assert_eq!(listened("[::]:0"), [1, 1, 2]);
 }

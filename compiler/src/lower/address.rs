@@ -1,5 +1,6 @@
 //! Addresses: both families are four words, IPv4 as `::ffff:a.b.c.d`, since that is how the kernel
-//! shows every IPv4 peer. The IPv4 words of the context are never read: they lie on IPv6 sockets.
+//! shows every IPv4 peer. The IPv4 words of the context are read for IPv4 listeners only: they lie on IPv6
+//! sockets.
 
 use tcpc_lang::hir::Expr;
 use tcpc_stdlib::field::{Field, field};
@@ -28,7 +29,23 @@ fn mask_words(bits: u8) -> [u32; 4] {
 impl Lowerer<'_> {
     /// The four words of an address field.
     pub fn address_words(&mut self, field: &'static Field) -> [Value; 4] {
-        [0, 1, 2, 3].map(|word| self.b.field(field, word))
+        let words = [0, 1, 2, 3].map(|word| self.b.field(field, word));
+        match self.event {
+            Some(event) if !event.has_remote => self.listener_words(words),
+            _ => words,
+        }
+    }
+
+    /// The local address of a listener: the kernel shows that of an IPv4 one in the IPv4 word only, and leaves
+    /// the others zero.
+    fn listener_words(&mut self, [first, second, third, last]: [Value; 4]) -> [Value; 4] {
+        let family = self.b.field(context_field("family"), 0);
+        let address = self.b.field(context_field("local_ip4"), 0);
+        let inet = self.b.number(u64::from(AF_INET));
+        let marker = self.b.number(u64::from(words_of(MAPPED)[2]));
+        let third = self.select(CondOp::Eq, family, inet, marker, third);
+        let last = self.select(CondOp::Eq, family, inet, address, last);
+        [first, second, third, last]
     }
 
     /// Branches on whether an address equals another.

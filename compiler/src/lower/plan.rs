@@ -79,7 +79,9 @@ fn group(planned: Vec<Planned<'_>>) -> Vec<Vec<Planned<'_>>> {
         let home =
             groups.iter_mut().filter(|group| group.iter().all(|one| !one.enables)).find(|group| {
                 match (group.first().map(|first| &*first.guards), &*one.guards) {
-                    (Some([theirs]), [ours]) if !one.enables => ours.key.is_some() && theirs.key == ours.key,
+                    (Some([theirs]), [ours]) if !one.enables && same_peer(group, &one) => {
+                        ours.key.is_some() && theirs.key == ours.key
+                    }
                     _ => false,
                 }
             });
@@ -89,6 +91,11 @@ fn group(planned: Vec<Planned<'_>>) -> Vec<Vec<Planned<'_>>> {
         }
     }
     groups
+}
+
+/// Whether addresses mean the same in an event as in those of a group: a listener has no peer.
+fn same_peer(group: &[Planned<'_>], one: &Planned<'_>) -> bool {
+    group.iter().all(|other| other.event.has_remote == one.event.has_remote)
 }
 
 /// Whether a condition gives the same answer however often it is tested in one run, and in every event.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::field::{FIELDS, Field, Order, kernel_field};
-use tcpc_stdlib::kernel::{CONTEXT_SIZE, LOOPBACK4_IPV6, REPLY_OFFSET};
+use tcpc_stdlib::kernel::{AF_INET, CONTEXT_SIZE, LOOPBACK4_IPV6, REPLY_OFFSET};
 
 use tcpc_lang::hir::{Role, Value};
 
@@ -22,8 +22,15 @@ impl MockSock {
         bytes
     }
 
-    /// A field as the language shows it, in the canonical unit of its type.
+    /// A field as the language shows it, in the canonical unit of its type. An IPv4 connection over an IPv6
+    /// socket is IPv4, and an IPv4 listener has its IPv4 address, whatever the words of the context say.
     pub fn field(&self, field: &'static Field) -> Value {
+        let listens = self.event.is_some_and(|event| !event.has_remote);
+        match field.kernel {
+            "family" if self.is_v4() && !listens => return Value::Number(AF_INET.into()),
+            "local_ip6" if self.is_v4() && listens => return Value::Ip(self.local_ip()),
+            _ => {}
+        }
         let bytes = self.context();
         if field.words == 4 {
             let words = (0..4).map(|word| u128::from(get(&bytes, field, word)));

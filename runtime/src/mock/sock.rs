@@ -73,10 +73,6 @@ impl MockSock {
         if matches!(event.name, "active_established" | "passive_established") {
             self.establish();
         }
-        // The state is stored only after the event of its change.
-        if event.name == "state" {
-            self.fields.insert("state", args[0].into());
-        }
     }
 
     /// The congestion window is set again, whatever `TCP_BPF_IW` said before; a clamp bounds it.
