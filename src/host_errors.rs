@@ -8,7 +8,10 @@ pub fn error(error: &LoaderError) -> Diagnostic {
     let mut diagnostic = Diagnostic::without_place(code(error), error.to_string());
     if let LoaderError::Refused(refusal) = error {
         if let Some(line) = &refusal.line {
-            diagnostic = diagnostic.note(format!("at {}:{}: `{}`", line.file, line.line, line.text));
+            diagnostic = diagnostic.note(match &line.place {
+                Some((file, number)) => format!("at {file}:{number}: `{}`", line.text),
+                None => format!("at the line `{}`", line.text),
+            });
         }
         diagnostic = diagnostic.note(format!("the kernel's log:\n{}", refusal.log.trim_end()));
     }

@@ -14,10 +14,8 @@ pub struct Refusal {
 /// A line of a policy, as the kernel's log shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyLine {
-    /// Name of the file, without folders.
-    pub file: String,
-    /// Line, from 1.
-    pub line: u32,
+    /// Name of the file, without folders, and the line from 1; kernels before 6.9 do not show them.
+    pub place: Option<(String, u32)>,
     /// Its text.
     pub text: String,
 }
@@ -44,11 +42,17 @@ fn is_statistic(line: &str) -> bool {
     PREFIXES.iter().any(|prefix| line.starts_with(prefix))
 }
 
-/// Reads `; TEXT @ FILE:LINE` (Linux 6.9 on).
+/// Reads `; TEXT @ FILE:LINE` (Linux 6.9 on) or `; TEXT`.
 fn policy_line(line: &str) -> Option<PolicyLine> {
-    let (text, place) = line.strip_prefix("; ")?.rsplit_once(" @ ")?;
-    let (file, number) = place.rsplit_once(':')?;
-    Some(PolicyLine { file: file.into(), line: number.trim().parse().ok()?, text: text.trim().into() })
+    let shown = line.strip_prefix("; ")?;
+    let placed = shown.rsplit_once(" @ ").and_then(|(text, place)| {
+        let (file, number) = place.rsplit_once(':')?;
+        Some((text, (file.to_owned(), number.trim().parse().ok()?)))
+    });
+    Some(match placed {
+        Some((text, place)) => PolicyLine { place: Some(place), text: text.trim().into() },
+        None => PolicyLine { place: None, text: shown.trim().into() },
+    })
 }
 
 #[cfg(test)]
@@ -79,13 +83,15 @@ processed 2 insns (limit 1000000) max_states_per_insn 0 total_states 0
     #[test]
     fn the_line_is_the_last_one_shown_before_the_refusal() {
         let line = Refusal::new(LOG.into(), &errno()).line.unwrap();
-        assert_eq!((line.file.as_str(), line.line), ("dc.tcp", 7));
+        assert_eq!(line.place, Some(("dc.tcp".into(), 7)));
         assert_eq!(line.text, "on rwnd_init when mail @ home -> 20");
     }
 
     #[test]
-    fn a_log_without_places_gives_no_line() {
+    fn the_log_of_an_old_kernel_gives_the_text_only() {
         let old = "; on timeout_init -> 10ms\n0: (b7) r0 = 2\nAt program exit the register R0 has value 2\n";
-        assert_eq!(Refusal::new(old.into(), &errno()).line, None);
+        let line = Refusal::new(old.into(), &errno()).line.unwrap();
+        assert_eq!((line.place, line.text.as_str()), (None, "on timeout_init -> 10ms"));
+        assert_eq!(Refusal::new("0: (95) exit\nR0 !read_ok\n".into(), &errno()).line, None);
     }
 }
