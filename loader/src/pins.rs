@@ -33,10 +33,18 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// Keeps other commands out until it is dropped.
+/// Keeps other commands out until it is dropped. The store's directory goes with it if nothing is in it.
 #[derive(Debug)]
 pub struct Lock {
+    root: PathBuf,
     _file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Refused, as it should be, while a policy is attached.
+        let _ = fs::remove_dir(&self.root);
+    }
 }
 
 /// The pins of one policy.
@@ -69,12 +77,22 @@ impl Store {
         Ok(Store { root })
     }
 
-    /// Waits until no other command changes pins.
+    /// Waits until no other command changes pins. What was locked may have been removed meanwhile by the
+    /// command before: then it is made and locked anew.
     pub(crate) fn lock(&self) -> Result<Lock, LoaderError> {
         let doing = || LoaderError::system(format!("lock `{}`", self.root.display()));
-        let file = File::open(&self.root).map_err(doing())?;
-        file.lock().map_err(doing())?;
-        Ok(Lock { _file: file })
+        loop {
+            make_directory(&self.root)?;
+            let file = match File::open(&self.root) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                file => file.map_err(doing())?,
+            };
+            file.lock().map_err(doing())?;
+            let locked = file.metadata().map_err(doing())?;
+            if fs::metadata(&self.root).is_ok_and(|there| there.ino() == locked.ino()) {
+                return Ok(Lock { root: self.root.clone(), _file: file });
+            }
+        }
     }
 
     /// Every policy, in the order of cgroup and name. What a killed command left half-done is not one.
@@ -304,6 +322,35 @@ mod tests {
         let found: Vec<_> =
             store.entries(&lock).unwrap().into_iter().map(|e| (e.cgroup_id, e.name)).collect();
         assert_eq!(found, [(7, "a".into()), (7, "b".into()), (70, "a".to_string())]);
+    }
+
+    #[test]
+    fn an_empty_store_goes_with_the_lock_and_comes_back_with_the_next() {
+        let (_folder, store) = store();
+        drop(store.lock().unwrap());
+        assert!(!store.root.exists());
+        let lock = store.lock().unwrap();
+        let reserved = store.reserve(&lock, 7, "dc").unwrap().unwrap().keep();
+        drop(lock);
+        assert!(reserved.is_dir());
+    }
+
+    #[test]
+    fn commands_at_once_never_hold_the_lock_together() {
+        let (_folder, store) = store();
+        let held = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let lock = store.lock().unwrap();
+                        assert_eq!(held.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        held.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        drop(lock);
+                    }
+                });
+            }
+        });
     }
 
     #[test]
