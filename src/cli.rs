@@ -1,6 +1,7 @@
 //! The command line's shape: what clap parses, and the help that it prints.
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tcpc_stdlib::kernel::KernelVersion;
 
 use crate::commands;
 
@@ -69,4 +70,22 @@ pub enum Command {
     Disasm(commands::disasm::Args),
     /// Explain a diagnostic code
     Explain(commands::explain::Args),
+}
+
+/// The kernel that a command is told of.
+#[derive(clap::Args, Debug)]
+pub struct Kernel {
+    /// The oldest Linux that the policy is to run on, such as `5.10`: what is newer is an error
+    #[arg(long = "kernel", value_name = "VERSION", value_parser = kernel_version)]
+    pub version: Option<KernelVersion>,
+}
+
+/// Reads `5.10`, also as `uname -r` prints it.
+fn kernel_version(text: &str) -> Result<KernelVersion, String> {
+    let floor = KernelVersion::FLOOR;
+    match KernelVersion::parse(text) {
+        Some(version) if version >= floor => Ok(version),
+        Some(_) => Err(format!("policies run on Linux {floor} and newer")),
+        None => Err(format!("a version is written as `{floor}`")),
+    }
 }

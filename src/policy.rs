@@ -3,10 +3,12 @@
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use tcpc_compiler::needs::newer_than;
 use tcpc_compiler::{CompileError, Compiled, Options};
 use tcpc_lang::Analysis;
 use tcpc_lang::diag::{Code, Diagnostic};
 use tcpc_lang::source::SourceFile;
+use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::unit::{jiffies, jiffies_to_nanos};
 
 use crate::exit::Exit;
@@ -124,6 +126,33 @@ pub fn check(source: &SourceFile, ui: &mut Ui) -> Result<Analysis, Exit> {
     Ok(analysis)
 }
 
+/// Checks and compiles a policy, and reports what is wrong with it: also what this kernel does not have.
+pub fn build(
+    path: &Path,
+    options: &Options,
+    kernel: Option<KernelVersion>,
+    ui: &mut Ui,
+) -> Result<(SourceFile, Compiled), Exit> {
+    let source = read_source(path).map_err(|problem| report_unreadable(&problem, ui))?;
+    let Analysis { program, mut diagnostics } = tcpc_lang::analyze(&source);
+    let wrong = diagnostics.iter().any(Diagnostic::is_error);
+    let compiled = (!wrong).then(|| tcpc_compiler::compile(&program, &source, options));
+    if let Some(kernel) = kernel {
+        let needs = match &compiled {
+            Some(Ok(compiled)) => &compiled.needs,
+            _ => &program.requirements,
+        };
+        diagnostics.extend(newer_than(kernel, needs));
+        diagnostics.sort_by_key(|found| found.primary.as_ref().map(|label| label.span.start));
+    }
+    let wrong = ui.report(&source, &diagnostics);
+    match compiled {
+        Some(Err(error)) => Err(not_compiled(&source, error, ui)),
+        Some(Ok(compiled)) if !wrong => Ok((source, compiled)),
+        _ => Err(Exit::Policy),
+    }
+}
+
 /// Compiles a checked policy, and reports why it cannot be compiled.
 pub fn compile(
     source: &SourceFile,
@@ -131,22 +160,24 @@ pub fn compile(
     options: &Options,
     ui: &mut Ui,
 ) -> Result<Compiled, Exit> {
-    tcpc_compiler::compile(&analysis.program, source, options).map_err(|error| {
-        let diagnostic = match error {
-            CompileError::TooLarge(what) => Diagnostic::without_place(
-                Code::PolicyTooLarge,
-                format!("`{}` is too large: {what}", source.name()),
-            )
-            .help("split it into several policies and attach each of them"),
-            CompileError::Internal(what) => Diagnostic::without_place(
-                Code::CompilerBug,
-                format!("the compiler made a bad program: {what}"),
-            )
-            .help("this is a bug of tcpc, not of the policy: please report it with the policy"),
-        };
-        ui.problem(&diagnostic);
-        Exit::Policy
-    })
+    tcpc_compiler::compile(&analysis.program, source, options)
+        .map_err(|error| not_compiled(source, error, ui))
+}
+
+fn not_compiled(source: &SourceFile, error: CompileError, ui: &mut Ui) -> Exit {
+    let diagnostic = match error {
+        CompileError::TooLarge(what) => Diagnostic::without_place(
+            Code::PolicyTooLarge,
+            format!("`{}` is too large: {what}", source.name()),
+        )
+        .help("split it into several policies and attach each of them"),
+        CompileError::Internal(what) => {
+            Diagnostic::without_place(Code::CompilerBug, format!("the compiler made a bad program: {what}"))
+                .help("this is a bug of tcpc, not of the policy: please report it with the policy")
+        }
+    };
+    ui.problem(&diagnostic);
+    Exit::Policy
 }
 
 /// The ticks per second to build for: what was asked for, else this host's, else the commonest.

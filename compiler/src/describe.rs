@@ -3,7 +3,6 @@
 use tcpc_lang::hir::{ExprKind, Program, Requirement as Needed, Value};
 use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::event::{Event, enabling_events, event};
-use tcpc_stdlib::kernel::{CONSTANTS_MAX_BEFORE, KernelVersion, LARGE_CONSTANTS_SINCE};
 use tcpc_stdlib::manifest::{
     AssignmentInfo, BufferUse, CongestionUse, FORMAT, Manifest, POLICY_NAME_MAX, PROGRAM_NAME_MAX,
     Requirement, RuleInfo,
@@ -13,13 +12,18 @@ use tcpc_stdlib::unit::Unit;
 
 use crate::Options;
 use crate::lower::Lowered;
+use crate::needs::oldest;
 
-/// Describes a program.
-pub fn describe(program: &Program, source: &SourceFile, options: &Options, lowered: &Lowered) -> Manifest {
+/// Describes a program that needs this of a kernel.
+pub fn describe(
+    program: &Program,
+    source: &SourceFile,
+    options: &Options,
+    lowered: &Lowered,
+    needs: &[Needed],
+) -> Manifest {
     let line = |span: tcpc_lang::source::Span| source.line(span.start);
-    let mut needs: Vec<Needed> = program.requirements.clone();
-    needs.extend(large_constants(program, lowered));
-    let (kernel, because) = oldest(&needs);
+    let (kernel, because) = oldest(needs);
     Manifest {
         format: FORMAT,
         compiler: env!("CARGO_PKG_VERSION").to_owned(),
@@ -67,33 +71,6 @@ pub fn describe(program: &Program, source: &SourceFile, options: &Options, lower
         congestion: congestion(program, source),
         buffers: buffers(program, source),
     }
-}
-
-/// The oldest kernel that a program runs on, and the constructs that ask for it.
-pub fn oldest_kernel(program: &Program) -> (KernelVersion, Vec<&Needed>) {
-    oldest(&program.requirements)
-}
-
-fn oldest(needs: &[Needed]) -> (KernelVersion, Vec<&Needed>) {
-    let newest = needs.iter().map(|need| need.since).max();
-    let kernel = newest.unwrap_or(KernelVersion::FLOOR).max(KernelVersion::FLOOR);
-    let because = match kernel {
-        KernelVersion::FLOOR => Vec::new(),
-        kernel => needs.iter().filter(|need| need.since == kernel).collect(),
-    };
-    (kernel, because)
-}
-
-/// Constants that older kernels do not take, for the largest set.
-fn large_constants(program: &Program, lowered: &Lowered) -> Option<Needed> {
-    let constants: Vec<_> = lowered.func.constants.values().cloned().collect();
-    let (_, bytes) = crate::object::layout(&constants);
-    let largest = program.sets.iter().max_by_key(|set| set.ranges.len())?;
-    (bytes > CONSTANTS_MAX_BEFORE).then(|| Needed {
-        construct: format!("sets of {} MB in all", bytes.div_ceil(1 << 20)),
-        since: LARGE_CONSTANTS_SINCE,
-        span: largest.span,
-    })
 }
 
 /// The file's name without its ending, as a symbol: `wan.edge.tcp` is `wan_edge`.

@@ -13,10 +13,11 @@ pub mod disasm;
 pub mod ir;
 mod lower;
 mod mach;
+pub mod needs;
 pub mod object;
 mod opt;
 
-use tcpc_lang::hir::Program;
+use tcpc_lang::hir::{Program, Requirement};
 use tcpc_lang::source::{SourceFile, Span};
 use tcpc_stdlib::manifest::Manifest;
 
@@ -44,6 +45,8 @@ pub struct Compiled {
     pub slots: usize,
     /// What the object says of itself.
     pub manifest: Manifest,
+    /// Everything that needs a kernel above the floor, one row for each place.
+    pub needs: Vec<Requirement>,
 }
 
 /// A failure that is not the author's.
@@ -67,7 +70,8 @@ pub fn compile(program: &Program, source: &SourceFile, options: &Options) -> Res
     let ir = lowered.func.to_string();
     let code = mach::generate(&mut lowered.func)?;
     let slots = code.insns.len();
-    let manifest = describe::describe(program, source, options, &lowered);
+    let needs = needs::needs(program, &lowered);
+    let manifest = describe::describe(program, source, options, &lowered, &needs);
     let spec = ObjectSpec {
         name: describe::program_name(&manifest.policy),
         lines: lines(&code, source),
@@ -84,7 +88,7 @@ pub fn compile(program: &Program, source: &SourceFile, options: &Options) -> Res
     let read = object::read(&object).map_err(|error| CompileError::Internal(error.to_string()))?;
     check::check(&read).map_err(|error| CompileError::Internal(error.to_string()))?;
     let asm = disasm::disassemble(&read);
-    Ok(Compiled { object, ir, asm, slots, manifest: read.manifest.unwrap_or_default() })
+    Ok(Compiled { object, ir, asm, slots, manifest: read.manifest.unwrap_or_default(), needs })
 }
 
 /// A line record for each change of place. The second half of a 64-bit load belongs to the first; what has no

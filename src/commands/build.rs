@@ -7,6 +7,7 @@ use serde_json::json;
 use tcpc_compiler::{Compiled, Options};
 use tcpc_lang::diag::{Code, Diagnostic};
 
+use crate::cli::Kernel;
 use crate::exit::Exit;
 use crate::policy;
 use crate::ui::Ui;
@@ -20,6 +21,7 @@ one HZ: `tcpc attach` sets them for the kernel it loads into; for other loaders 
 Examples:
   tcpc build policy.tcp
   tcpc build policy.tcp -o /tmp/policy.o --hz 1000
+  tcpc build policy.tcp --kernel 5.15
   tcpc build std::clamp --no-stats --emit asm")]
 pub struct Args {
     /// Policy file; `-` is standard input, `std::NAME` a policy of the standard library
@@ -31,6 +33,8 @@ pub struct Args {
     /// Timer ticks per second of the kernel it is for [default: this host's]
     #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(24..=10_000))]
     hz: Option<u32>,
+    #[command(flatten)]
+    kernel: Kernel,
     /// Do not count rule hits and failed assignments
     #[arg(long)]
     no_stats: bool,
@@ -59,9 +63,8 @@ fn build(args: &Args, ui: &mut Ui) -> Result<Exit, Exit> {
         ui.problem(&Diagnostic::without_place(Code::UnwritableFile, what).help("name a file with `-o`"));
         return Err(Exit::Usage);
     }
-    let (source, analysis) = policy::analyze(&args.file, ui)?;
     let options = Options { hz: policy::hz_or_host(args.hz), stats: !args.no_stats };
-    let compiled = policy::compile(&source, &analysis, &options, ui)?;
+    let (_, compiled) = policy::build(&args.file, &options, args.kernel.version, ui)?;
     match args.emit {
         Some(stage) => {
             let text = if stage == Emit::Ir { &compiled.ir } else { &compiled.asm };

@@ -2,6 +2,7 @@
 
 use tcpc_stdlib::event::{Event, Sock};
 use tcpc_stdlib::field::{FIELDS, field};
+use tcpc_stdlib::kernel::SAVE_SYN_LINK_SINCE;
 use tcpc_stdlib::option::{Limit, OPTIONS, OptionValue, SockOption, Verdict, option};
 use tcpc_stdlib::unit::Type;
 
@@ -29,6 +30,9 @@ impl<'a> Checker<'a> {
                 complete = false;
                 continue;
             };
+            if option.name == "save_syn" && fold::constant_number(&value) == Some(2) {
+                self.require("save_syn = 2", SAVE_SYN_LINK_SINCE, alternative.span);
+            }
             ids.push(AssignId(self.program.assignments.len() as u32));
             self.program.assignments.push(Assignment {
                 rule: self.scope.rule,

@@ -110,6 +110,7 @@ codes! {
     E0502 ReplyOutOfRange   Error   "a reply that the kernel misreads";
     E0503 TooComplex        Error   "an expression that is too deep or too large";
     E0590 PolicyTooLarge    Error   "a policy that is larger than a BPF program can be";
+    E0591 NewerThanKernel   Error   "a construct that is newer than the kernel that was asked for";
     // 06: objects.
     E0601 CompilerBug       Error   "a program that the compiler should not have made";
     E0602 BadObject         Error   "a file that is no sock_ops object";
