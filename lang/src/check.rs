@@ -14,6 +14,7 @@ mod assign;
 mod call;
 mod declare;
 mod expr;
+mod family;
 mod fold;
 mod given;
 mod members;
@@ -108,6 +109,8 @@ struct Scope {
     events: Vec<&'static Event>,
     /// Whether a condition around it makes sure that there is a full socket.
     full_socket: bool,
+    /// The address family that a condition around it makes sure of.
+    family: Option<u32>,
     /// The rule.
     rule: RuleId,
     /// Names of blocks and parameters, the innermost last.
@@ -214,6 +217,13 @@ impl<'a> Checker<'a> {
 
 impl Scope {
     fn new(place: Place) -> Scope {
-        Scope { place, events: Vec::new(), full_socket: false, rule: RuleId(0), locals: Vec::new() }
+        Scope {
+            place,
+            events: Vec::new(),
+            full_socket: false,
+            family: None,
+            rule: RuleId(0),
+            locals: Vec::new(),
+        }
     }
 }

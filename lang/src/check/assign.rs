@@ -20,6 +20,7 @@ impl<'a> Checker<'a> {
     pub(super) fn assign(&mut self, target: &'a Name, alternatives: &'a [Ast]) -> Option<Vec<AssignId>> {
         let option = self.assignable(target)?;
         let here = self.assignable_here(option, target.span);
+        self.warn_if_of_other_family(option, target.span);
         if let Some(since) = option.set_since {
             self.require(option.name, since, target.span);
         }

@@ -7,6 +7,7 @@ use tcpc_stdlib::unit::Type;
 
 use super::access::implies_full_socket;
 use super::declare::duplicate;
+use super::family::FamilyOf;
 use super::suggest::did_you_mean;
 use super::{Checker, Place, Scope, fold, words};
 use crate::ast::{self, Body, Item, Name};
@@ -39,6 +40,7 @@ impl<'a> Checker<'a> {
             place: Place::Rule,
             events: events.clone(),
             full_socket: false,
+            family: None,
             rule: id,
             locals: Vec::new(),
         };
@@ -50,6 +52,8 @@ impl<'a> Checker<'a> {
             sample = rule.sample.as_ref().and_then(|share| checker.share(share));
             let condition = rule.condition.as_ref().and_then(|condition| checker.test(condition));
             checker.scope.full_socket = condition.as_ref().is_some_and(implies_full_socket);
+            let sets = &checker.program.sets;
+            checker.scope.family = condition.as_ref().and_then(|test| FamilyOf::condition(test, sets).holds);
             let (body, ends) = checker.body(&rule.body);
             (condition, body, ends)
         });

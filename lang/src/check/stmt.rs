@@ -5,6 +5,7 @@ use tcpc_stdlib::unit::Type;
 use super::access::{excludes_full_socket, implies_full_socket};
 use super::declare::duplicate;
 use super::expr::name_in_motion;
+use super::family::FamilyOf;
 use super::rule::ends_event;
 use super::{Checker, LocalName, Term, fold};
 use crate::ast::{Expr as Ast, Name, Stmt as AstStmt};
@@ -16,7 +17,7 @@ impl<'a> Checker<'a> {
     /// A block, and whether it always ends the event.
     pub(super) fn block(&mut self, statements: &'a [AstStmt]) -> (Vec<Stmt>, bool) {
         let outer_names = self.scope.locals.len();
-        let outer_socket = self.scope.full_socket;
+        let (outer_socket, outer_family) = (self.scope.full_socket, self.scope.family);
         let mut checked = Vec::with_capacity(statements.len());
         // Assignments of this block that nothing between them and a next one can tell apart.
         let mut assigned: Vec<(&'a str, Span)> = Vec::new();
@@ -44,6 +45,7 @@ impl<'a> Checker<'a> {
         }
         self.leave_names(outer_names);
         self.scope.full_socket = outer_socket;
+        self.scope.family = outer_family;
         (checked, ends)
     }
 
@@ -83,12 +85,19 @@ impl<'a> Checker<'a> {
         let outer = self.scope.full_socket;
         let holds = condition.as_ref().is_some_and(implies_full_socket);
         let fails = condition.as_ref().is_some_and(excludes_full_socket);
+        let family =
+            condition.as_ref().map(|test| FamilyOf::condition(test, &self.program.sets)).unwrap_or_default();
+        let outer_family = self.scope.family;
         self.scope.full_socket = outer || holds;
+        self.scope.family = family.holds.or(outer_family);
         let (then, then_ends) = self.block(then);
         self.scope.full_socket = outer || fails;
+        self.scope.family = family.fails.or(outer_family);
         let (otherwise, otherwise_ends) = self.block(otherwise);
         // What comes next runs only if a branch came to its end.
         self.scope.full_socket = outer || (then_ends && fails) || (otherwise_ends && holds);
+        let after = if then_ends { family.fails } else { None };
+        self.scope.family = after.or(family.holds.filter(|_| otherwise_ends)).or(outer_family);
         Some((StmtKind::If(condition?, then, otherwise), then_ends && otherwise_ends))
     }
 

@@ -165,4 +165,5 @@ codes! {
     W0918 EmptyRule         Warning "a rule that does nothing";
     W0919 SynNotSaved       Warning "the SYN's service class where no rule makes listeners save it";
     W0920 NoRules           Warning "a policy without any rule";
+    W0921 OtherFamily       Warning "an option of one address family where the other comes by";
 }
