@@ -68,6 +68,8 @@ pub enum Command {
     List(commands::list::Args),
     /// Show the instructions of an object, with the policy lines they come from
     Disasm(commands::disasm::Args),
+    /// Look up an event, a field, an option or any other name
+    Doc(commands::doc::Args),
     /// Explain a diagnostic code
     Explain(commands::explain::Args),
 }

@@ -5,6 +5,7 @@ pub mod build;
 pub mod check;
 pub mod detach;
 pub mod disasm;
+pub mod doc;
 pub mod explain;
 pub mod list;
 pub mod test;
@@ -23,6 +24,7 @@ pub fn run(command: Command, ui: &mut Ui) -> Exit {
         Command::Detach(args) => detach::run(&args, ui),
         Command::List(args) => list::run(&args, ui),
         Command::Disasm(args) => disasm::run(&args, ui),
+        Command::Doc(args) => doc::run(&args, ui),
         Command::Explain(args) => explain::run(&args, ui),
     }
 }

@@ -7,6 +7,7 @@ mod commands;
 mod exit;
 mod host_errors;
 mod policy;
+mod reference;
 mod render;
 mod ui;
 

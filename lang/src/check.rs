@@ -41,6 +41,7 @@ use crate::hir::{self, CounterId, Program, Requirement, Role, RuleId};
 use crate::source::{SourceFile, Span};
 
 use declare::Globals;
+pub use suggest::closest;
 
 /// Checks a policy. The program is complete only if no diagnostic is an error.
 pub fn check(policy: &ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnostic>) {

@@ -90,6 +90,8 @@ fn json_has_the_documented_fields() {
         ("disasm good.o", 0, &["text"]),
         ("explain E0303", 0, &["code", "text"]),
         ("explain", 0, &["codes"]),
+        ("doc rto", 0, &["entries"]),
+        ("doc", 0, &["names"]),
         ("check missing.tcp", 3, &["files"]),
     ];
     for (arguments, code, fields) in cases {
@@ -120,7 +122,7 @@ fn a_reader_that_goes_away_is_no_error() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("good.tcp"), GOOD).unwrap();
     for arguments in
-        ["explain", "check good.tcp", "check good.tcp --format json", "build good.tcp -o -", "--help"]
+        ["explain", "doc", "check good.tcp", "check good.tcp --format json", "build good.tcp -o -", "--help"]
     {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

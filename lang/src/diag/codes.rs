@@ -136,6 +136,7 @@ codes! {
     E0730 UnreadableFile    Error   "a file that cannot be read";
     E0731 UnwritableFile    Error   "a file that cannot be written";
     E0732 UnknownCode       Error   "a diagnostic code that does not exist";
+    E0733 UnknownEntry      Error   "a name that the reference does not have";
     // 08: tests.
     E0801 UnknownSetting    Error   "a setting that a test does not have";
     E0802 UnknownSubject    Error   "a rule, counter or error number that is not there";
