@@ -2,37 +2,10 @@
 
 use std::io::Write;
 use std::net::Shutdown;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use tcpc_compiler::{Options, compile};
-use tcpc_lang::source::SourceFile;
-use tcpc_loader::counters;
-
-use super::lab::{Pair, Side, lab};
+use super::lab::{Pair, lab};
 use super::probes::*;
-
-/// Attaches a policy under a name; the result is where its counters are.
-fn attach(side: &Side, name: &str, text: &str) -> PathBuf {
-    let source = SourceFile::new(format!("{name}.tcp"), text);
-    let analysis = tcpc_lang::analyze(&source);
-    assert!(analysis.is_valid(), "{:?}", analysis.diagnostics);
-    let object = compile(&analysis.program, &source, &Options { hz: 250, stats: true }).unwrap().object;
-    side.attach(&object).unwrap().pins
-}
-
-fn count(pins: &Path, name: &str) -> u64 {
-    counters(pins).unwrap().named.iter().find(|(known, _)| known == name).unwrap().1
-}
-
-/// Waits until a condition holds; the kernel's timers and closing take their time.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
+use super::watch::{attach, count, eventually};
 
 #[test]
 fn a_connection_that_times_out_changes_its_congestion_control() {

@@ -168,6 +168,11 @@ impl Side {
         }
     }
 
+    /// The index of its device.
+    pub fn device_index(&self) -> u32 {
+        self.ip(&format!("-o link show {DEVICE}")).split(':').next().unwrap().parse().unwrap()
+    }
+
     /// This side's address.
     pub fn address(&self, pair: Pair) -> IpAddr {
         let last = u16::from(self.last);

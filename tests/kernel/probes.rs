@@ -95,7 +95,8 @@ pub fn connect(lab: &Lab, pair: Pair) -> Connection {
     Connection { client, server, segments: tap.drain(Duration::from_millis(20)) }
 }
 
-fn listen(lab: &Lab, pair: Pair) -> TcpListener {
+/// A listening socket of the server.
+pub fn listen(lab: &Lab, pair: Pair) -> TcpListener {
     lab.server.inside(|| TcpListener::bind(lab.server.socket_address(pair))).unwrap()
 }
 
@@ -222,14 +223,18 @@ pub fn congestion(socket: &TcpStream) -> String {
 
 /// The congestion window of a socket, in segments.
 pub fn congestion_window(socket: &TcpStream) -> u32 {
-    let at = offset_of!(libc::tcp_info, tcpi_snd_cwnd);
-    u32::from_ne_bytes(tcp_info(socket)[at..at + 4].try_into().unwrap())
+    info_number(socket, offset_of!(libc::tcp_info, tcpi_snd_cwnd))
 }
 
 /// Whether ECN was agreed on.
 pub fn has_ecn(socket: &TcpStream) -> bool {
     // `TCPI_OPT_ECN` of `include/uapi/linux/tcp.h`.
     tcp_info(socket)[offset_of!(libc::tcp_info, tcpi_options)] & 8 != 0
+}
+
+/// A 32-bit number of a socket's `tcp_info`.
+pub fn info_number(socket: &TcpStream, offset: usize) -> u32 {
+    u32::from_ne_bytes(tcp_info(socket)[offset..offset + 4].try_into().unwrap())
 }
 
 fn tcp_info(socket: &TcpStream) -> Vec<u8> {
