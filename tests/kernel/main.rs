@@ -8,6 +8,7 @@
 mod callbacks;
 mod commands;
 mod defaults;
+mod fields;
 mod lab;
 mod loading;
 mod options;

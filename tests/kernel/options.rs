@@ -131,7 +131,10 @@ fn try_option(lab: &Lab, name: &str, event: &str, value: &str, seen: &Seen) {
     let option = option(name).unwrap();
     let kernel = probe::kernel().unwrap();
     if option.set_since.is_some_and(|since| since > kernel) {
-        return skip_option(name, &format!("programs can set it from Linux {} on", option.set_since.unwrap()));
+        return skip_option(
+            name,
+            &format!("programs can set it from Linux {} on", option.set_since.unwrap()),
+        );
     }
     let pair = if option.level_name == "SOL_IPV6" { Pair::V6 } else { Pair::V4 };
     // What `maxseg` reads is not what was assigned.

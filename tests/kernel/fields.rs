@@ -1,0 +1,159 @@
+//! Every field that a policy can name, read on a real connection and compared with what the socket, the wire or a
+//! hand-made peer says of it.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::Shutdown;
+use std::time::Duration;
+
+use tcpc_stdlib::event::event;
+use tcpc_stdlib::field::FIELDS;
+
+use super::lab::{Lab, PORT, Pair, Side, lab};
+use super::peer::RawPeer;
+use super::probes::*;
+use super::watch::{attach, count, eventually};
+use super::wire::{ACK, Segment};
+
+/// A field and a condition that holds only if it reads right.
+type Case = (&'static str, String);
+
+#[test]
+fn every_field_reads_what_the_connection_has() {
+    let Some(lab) = lab() else { return };
+    let mut tried = BTreeSet::new();
+    tried.extend(at_the_end(&lab));
+    tried.extend(in_flight(&lab));
+    tried.extend(of_the_segment(&lab));
+    let known: BTreeSet<&str> =
+        FIELDS.iter().map(|field| field.name).filter(|name| !name.is_empty()).collect();
+    assert_eq!(tried, known);
+}
+
+/// Counts, in an event that is about to come, the cases that hold; all must.
+///
+/// Whether the event is raised is up to a policy that was attached before the connection was made.
+fn observe(side: &Side, rule: &str, cases: &[Case], provoke: impl FnOnce()) -> Vec<&'static str> {
+    let rules =
+        cases.iter().map(|(name, condition)| format!("{rule} and {condition} {{ count {name}_fits }}\n"));
+    let text: String = rules.chain([format!("{rule} {{ count raised }}")]).collect();
+    let pins = attach(side, "fields", &text);
+    provoke();
+    eventually("the event was not raised", || count(&pins, "raised") > 0);
+    for (name, condition) in cases {
+        assert!(count(&pins, &format!("{name}_fits")) > 0, "not `{condition}`");
+    }
+    tcpc_loader::detach(&side.cgroup, Some("fields")).unwrap();
+    cases.iter().map(|(name, _)| *name).collect()
+}
+
+/// When the client closes: all is quiet then, and the socket itself tells the same numbers.
+fn at_the_end(lab: &Lab) -> Vec<&'static str> {
+    let asking = "on needs_ecn -> true\n on state when new_state == CLOSE { count closed }";
+    for side in [&lab.client, &lab.server] {
+        attach(side, "asking", asking);
+    }
+    let connection = connect(lab, Pair::V6);
+    let client = &connection.client;
+    let (local, remote) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+    let after = |port: u16| {
+        let last = connection.segments.iter().rfind(|one| one.source_port == port && one.payload > 0);
+        let end = |one: &Segment| one.sequence.wrapping_add(one.payload as u32);
+        last.map(end).unwrap()
+    };
+    let info = Info::of(client);
+    let mss = info.word(16);
+    let flags = event("state").unwrap().flag;
+    let cases = [
+        ("family", "family == ipv6".to_owned()),
+        ("remote_ip", format!("remote_ip == {}", remote.ip())),
+        ("local_ip", format!("local_ip == {}", local.ip())),
+        ("remote_port", format!("remote_port == {PORT}")),
+        ("local_port", format!("local_port == {}", local.port())),
+        ("is_fullsock", "is_fullsock".to_owned()),
+        ("state", "state == ESTABLISHED".to_owned()),
+        ("bpf_sock_ops_cb_flags", format!("bpf_sock_ops_cb_flags == {flags}")),
+        ("snd_cwnd", format!("snd_cwnd == {}", info.word(80))),
+        ("snd_ssthresh", format!("snd_ssthresh == {}", info.word(76))),
+        ("srtt", format!("srtt / 1us == {}", info.word(68))),
+        ("rtt_min", format!("rtt_min == {}us", info.word(148))),
+        ("mss_cache", format!("mss_cache == {mss}B")),
+        ("rcv_nxt", format!("rcv_nxt == {}", after(remote.port()))),
+        ("snd_nxt", format!("snd_nxt == {}", after(local.port()))),
+        ("snd_una", format!("snd_una == {}", after(local.port()))),
+        // The lowest bit says that both ends agreed.
+        ("ecn_flags", "ecn_flags & 1 == 1".to_owned()),
+        ("rate_delivered", "rate_delivered >= 1".to_owned()),
+        // The socket tells its rate from the same two numbers.
+        (
+            "rate_interval",
+            format!("1s * rate_delivered * {mss} / max(rate_interval, 1us) == {}", info.long(160)),
+        ),
+        ("segs_in", format!("segs_in == {}", info.word(140))),
+        ("segs_out", format!("segs_out == {}", info.word(136))),
+        ("data_segs_in", format!("data_segs_in == {} and data_segs_in == 1", info.word(152))),
+        ("data_segs_out", format!("data_segs_out == {} and data_segs_out == 1", info.word(156))),
+        ("bytes_received", format!("bytes_received == {}B and bytes_received == 5B", info.long(128))),
+        ("bytes_acked", format!("bytes_acked == {}B and bytes_acked >= 5B", info.long(120))),
+        // A client draws it when it connects, and never draws 0.
+        ("sk_txhash", "sk_txhash != 0".to_owned()),
+    ];
+    observe(&lab.client, "on state when old_state == ESTABLISHED", &cases, || {
+        client.shutdown(Shutdown::Write).unwrap();
+    })
+}
+
+/// While three segments are on the way to a peer that acknowledges none, but shows that one came.
+fn in_flight(lab: &Lab) -> Vec<&'static str> {
+    attach(&lab.server, "timeouts", "on rto { count timeouts }");
+    let first =
+        [("packets_out", "packets_out == 3".to_owned()), ("sacked_out", "sacked_out == 1".to_owned())];
+    let second = [
+        ("lost_out", "lost_out == 3".to_owned()),
+        ("retrans_out", "retrans_out == 1".to_owned()),
+        ("total_retrans", "total_retrans == 1".to_owned()),
+    ];
+    with_raw_peer(lab, Pair::V4, Role::Server, |mut real, peer, _| {
+        let mut tried = observe(&lab.server, "on rto when backoff == 0", &first, || {
+            real.write_all(&[0; 3 * RawPeer::MSS as usize]).unwrap();
+            assert_eq!(
+                peer.flight(Duration::from_millis(20), Duration::from_millis(100)),
+                3 * u32::from(RawPeer::MSS)
+            );
+            peer.send(ACK, &[], &[]);
+        });
+        tried.extend(observe(&lab.server, "on rto when backoff == 1", &second, || {}));
+        tried
+    })
+}
+
+/// When the client's ACK ends the handshake.
+fn of_the_segment(lab: &Lab) -> Vec<&'static str> {
+    let cases = [
+        // The header has 20 bytes here, as the peer sends no options.
+        ("skb_len", "skb_len == 20B".to_owned()),
+        ("skb_tcp_flags", format!("skb_tcp_flags == {ACK}")),
+        // A virtual device takes no time stamps.
+        ("skb_hwtstamp", "skb_hwtstamp == 0ns".to_owned()),
+    ];
+    observe(&lab.server, "on passive_established when remote_port != 0", &cases, || {
+        with_raw_peer(lab, Pair::V4, Role::Server, |_, _, _| {});
+    })
+}
+
+/// A socket's `tcp_info`; offsets are those of `include/uapi/linux/tcp.h`.
+struct Info(Vec<u8>);
+
+impl Info {
+    fn of(socket: &std::net::TcpStream) -> Info {
+        Info(tcp_info(socket))
+    }
+
+    fn word(&self, at: usize) -> u32 {
+        u32::from_ne_bytes(self.0[at..at + 4].try_into().unwrap())
+    }
+
+    fn long(&self, at: usize) -> u64 {
+        u64::from_ne_bytes(self.0[at..at + 8].try_into().unwrap())
+    }
+}
