@@ -29,7 +29,7 @@ use tcpc_stdlib::helper::{Helper, helper};
 use tcpc_stdlib::manifest::{CounterInfo, JiffiesInfo};
 
 use crate::Options;
-use crate::ir::{Block, Builder, Func, Terminator};
+use crate::ir::{Block, Builder, Func, InstData, Terminator};
 use expr::Operand;
 use plan::{Guarded, Plan};
 
@@ -205,6 +205,10 @@ impl<'a> Lowerer<'a> {
     fn lower_stmt(&mut self, stmt: &Stmt) -> bool {
         match &stmt.kind {
             StmtKind::Assign(alternatives) => self.lower_assign(alternatives),
+            StmtKind::SetField(field, value) => {
+                let value = self.lower_scalar(value);
+                self.b.effect(InstData::StoreField { field, word: 0, value });
+            }
             StmtKind::Count(counter, key) => self.lower_count(*counter, key.as_ref()),
             StmtKind::Let(local, value) => {
                 let operand = self.lower_operand(value);

@@ -15,6 +15,7 @@ mod call;
 mod declare;
 mod expr;
 mod family;
+mod field;
 mod fold;
 mod given;
 mod members;

@@ -148,6 +148,9 @@ pub struct Stmt {
 pub enum StmtKind {
     /// Try these in order until the kernel takes one.
     Assign(Vec<AssignId>),
+    /// Write a field of the context, which is writable; of the type of the field, which counts in plain numbers. The kernel
+    /// takes the lowest 32 bits.
+    SetField(&'static Field, Expr),
     /// Add one to a counter, or to the row of its key.
     Count(CounterId, Option<Expr>),
     /// Evaluate once and name.

@@ -120,6 +120,11 @@ fn block(program: &Program, rule: &Rule, id: RuleId, statements: &[Stmt]) {
                     }
                 }
             }
+            StmtKind::SetField(field, value) => {
+                assert!(field.writable && field.unit.scale() == Some(1));
+                assert_eq!(value.ty, field.ty);
+                expr(program, value);
+            }
             StmtKind::Count(id, key) => {
                 assert_eq!(program.counters[id.index()].key, key.as_ref().map(|key| key.ty));
                 key.iter().for_each(|key| expr(program, key));

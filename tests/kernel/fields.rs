@@ -13,7 +13,7 @@ use super::lab::{Lab, PORT, Pair, Side, lab};
 use super::peer::RawPeer;
 use super::probes::*;
 use super::watch::{attach, count, eventually};
-use super::wire::{ACK, Segment};
+use super::wire::{ACK, Segment, flow_label};
 
 /// A field and a condition that holds only if it reads right.
 type Case = (&'static str, String);
@@ -156,4 +156,22 @@ impl Info {
     fn long(&self, at: usize) -> u64 {
         u64::from_ne_bytes(self.0[at..at + 8].try_into().unwrap())
     }
+}
+
+#[test]
+fn the_transmit_hash_is_written_and_the_flow_label_follows() {
+    let Some(lab) = lab() else { return };
+    let pins = attach(
+        &lab.client,
+        "hash",
+        "on tcp_connect { sk_txhash = 0x12345678; if sk_txhash == 0x12345678 { count reads_as_written } }
+         on active_established { sk_txhash = sk_txhash + 0x100000000 - 0x12345670 }",
+    );
+    let connection = connect(&lab, Pair::V6);
+    let labels: Vec<u32> =
+        connection.segments.iter().filter(|one| one.destination_port == PORT).map(|one| one.label).collect();
+    assert_eq!(labels[0], flow_label(0x1234_5678), "{labels:x?}");
+    assert!(labels[1..].iter().all(|one| *one == flow_label(8)), "{labels:x?}");
+    assert!(labels.len() >= 3);
+    assert_eq!(count(&pins, "reads_as_written"), 1);
 }

@@ -34,6 +34,8 @@ pub struct Segment {
     pub window: u16,
     /// Type of service or traffic class.
     pub tos: u8,
+    /// Flow label; 0 with IPv4.
+    pub label: u32,
     /// Options after the fixed header.
     pub options: Vec<u8>,
     /// Bytes of data.
@@ -75,16 +77,22 @@ pub fn parse(frame: &[u8], time: Duration) -> Option<Segment> {
     let at16 = |at: usize| Some(u16::from_be_bytes(frame.get(at..at + 2)?.try_into().ok()?));
     let at32 = |at: usize| Some(u32::from_be_bytes(frame.get(at..at + 4)?.try_into().ok()?));
     let byte = |at: usize| frame.get(at).copied();
-    let (source, tos, header, end) = match at16(12)? {
+    let (source, tos, label, header, end) = match at16(12)? {
         0x0800 if byte(ETHERNET + 9)? == TCP => {
             let header = usize::from(byte(ETHERNET)? & 15) * 4;
             let address: [u8; 4] = frame.get(ETHERNET + 12..ETHERNET + 16)?.try_into().ok()?;
-            (IpAddr::from(address), byte(ETHERNET + 1)?, header, usize::from(at16(ETHERNET + 2)?))
+            (IpAddr::from(address), byte(ETHERNET + 1)?, 0, header, usize::from(at16(ETHERNET + 2)?))
         }
         0x86dd if byte(ETHERNET + 6)? == TCP => {
             let address: [u8; 16] = frame.get(ETHERNET + 8..ETHERNET + 24)?.try_into().ok()?;
             let tos = (at16(ETHERNET)? >> 4) as u8;
-            (IpAddr::from(address), tos, 40, 40 + usize::from(at16(ETHERNET + 4)?))
+            (
+                IpAddr::from(address),
+                tos,
+                at32(ETHERNET)? & 0xf_ffff,
+                40,
+                40 + usize::from(at16(ETHERNET + 4)?),
+            )
         }
         _ => return None,
     };
@@ -100,9 +108,16 @@ pub fn parse(frame: &[u8], time: Duration) -> Option<Segment> {
         flags: byte(tcp + 13)?,
         window: at16(tcp + 14)?,
         tos,
+        label,
         options: frame.get(tcp + 20..data)?.to_vec(),
         payload: (ETHERNET + end).checked_sub(data)?,
     })
+}
+
+/// The flow label that is made of a transmit hash: rotated by 16 bits, its bytes as they lie in memory
+/// (`ip6_make_flowlabel` of `include/net/ipv6.h`).
+pub fn flow_label(hash: u32) -> u32 {
+    u32::from_be_bytes(hash.rotate_left(16).to_ne_bytes()) & 0xf_ffff
 }
 
 /// What a segment that is made by hand consists of.

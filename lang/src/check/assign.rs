@@ -1,7 +1,7 @@
 //! Assignments to socket options: what can be assigned, where, and which values.
 
 use tcpc_stdlib::event::{Event, Sock};
-use tcpc_stdlib::field::{FIELDS, field};
+use tcpc_stdlib::field::{FIELDS, Field, field};
 use tcpc_stdlib::kernel::SAVE_SYN_LINK_SINCE;
 use tcpc_stdlib::option::{Limit, OPTIONS, OptionValue, SockOption, Verdict, option};
 use tcpc_stdlib::unit::Type;
@@ -91,7 +91,8 @@ impl<'a> Checker<'a> {
             return self.fail(diagnostic);
         }
         let options = OPTIONS.iter().filter(|option| option.reserved.is_none()).map(|option| option.name);
-        let fields = FIELDS.iter().map(|field| field.name).filter(|name| !name.is_empty());
+        let (written, read): (Vec<&Field>, Vec<&Field>) =
+            FIELDS.iter().filter(|field| !field.name.is_empty()).partition(|field| field.writable);
         if text == "reply" {
             return self.fail(not_assignable("the answer to the kernel").help("write `-> ANSWER`"));
         }
@@ -101,9 +102,10 @@ impl<'a> Checker<'a> {
             span,
             "no such option",
         );
-        let mut diagnostic = did_you_mean(diagnostic, text, span, options);
+        let mut diagnostic =
+            did_you_mean(diagnostic, text, span, options.chain(written.iter().map(|field| field.name)));
         if diagnostic.suggestion.is_none()
-            && let Some(field) = super::suggest::closest(text, fields)
+            && let Some(field) = super::suggest::closest(text, read.iter().map(|field| field.name))
         {
             diagnostic = diagnostic.help(format!("`{field}` is a field, which can only be read"));
         }
@@ -120,7 +122,7 @@ impl<'a> Checker<'a> {
                     Some((_, events)) => events.push(event.name),
                     None => limited.push((limit, vec![event.name])),
                 }
-            } else if let Some(refusal) = self.refusal(option, event, span) {
+            } else if let Some(refusal) = self.refusal(option.name, event, span) {
                 possible = false;
                 self.report(refusal);
             }
@@ -133,9 +135,9 @@ impl<'a> Checker<'a> {
         possible.then_some(())
     }
 
-    /// Why the socket of an event takes no options, if it does not.
-    fn refusal(&self, option: &SockOption, event: &Event, span: Span) -> Option<Diagnostic> {
-        let (name, at) = (option.name, event.name);
+    /// Why the socket of an event takes no assignments, if it does not.
+    pub(super) fn refusal(&self, name: &str, event: &Event, span: Span) -> Option<Diagnostic> {
+        let at = event.name;
         match event.sock {
             Sock::Full => None,
             Sock::FullOrRequest if self.scope.full_socket => None,

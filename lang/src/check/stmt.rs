@@ -6,6 +6,7 @@ use super::access::{excludes_full_socket, implies_full_socket};
 use super::declare::duplicate;
 use super::expr::name_in_motion;
 use super::family::FamilyOf;
+use super::field::writable_field;
 use super::rule::ends_event;
 use super::{Checker, LocalName, Term, fold};
 use crate::ast::{Expr as Ast, Name, Stmt as AstStmt};
@@ -53,9 +54,12 @@ impl<'a> Checker<'a> {
     fn statement(&mut self, statement: &'a AstStmt) -> Option<(StmtKind, bool)> {
         match statement {
             AstStmt::Assign { target, alternatives, .. } => {
-                let assigned = self.assign(target, alternatives);
+                let kind = match writable_field(&target.text) {
+                    Some(field) => self.set_field(field, target, alternatives),
+                    None => self.assign(target, alternatives).map(StmtKind::Assign),
+                };
                 self.flush_server_reads();
-                Some((StmtKind::Assign(assigned?), false))
+                Some((kind?, false))
             }
             AstStmt::Count { name, by, span } => {
                 let counted = self.count(name, by.as_ref(), *span);

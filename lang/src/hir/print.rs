@@ -63,6 +63,9 @@ impl Program {
                     let values: Vec<String> = rows.iter().map(|row| self.show_expr(&row.value)).collect();
                     writeln!(f, "{indent}{option} = {}", values.join(" or "))?;
                 }
+                StmtKind::SetField(field, value) => {
+                    writeln!(f, "{indent}{} = {}", field.name, self.show_expr(value))?;
+                }
                 StmtKind::Count(id, key) => {
                     let name = self.counters.get(id.index()).map_or("", |counter| &counter.name);
                     match key {
