@@ -150,7 +150,7 @@ fn try_option(lab: &Lab, name: &str, event: &str, value: &str, seen: &Seen) {
     let side = if event == "tcp_listen" { &lab.server } else { &lab.client };
     let pins = attach(side, name, &text);
     if event == "tcp_listen" {
-        look(&listen(lab, pair), option, seen);
+        look(listen(lab, pair), option, seen);
     } else {
         let connection = connect(lab, pair);
         if let Effect(what, wanted) = seen {
