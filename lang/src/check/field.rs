@@ -73,7 +73,7 @@ impl<'a> Checker<'a> {
                         span,
                         "without effect here",
                     )
-                    .help("assign it in passive_established")
+                    .help("assign it in `passive_established`")
                 })
             });
             if let Some(refusal) = refusal {
