@@ -24,5 +24,6 @@ macro_rules! policies {
 }
 
 policies! {
-    "appendix_a", "basertt", "bufs", "clamp", "cong", "iw", "rwnd", "synrto", "tos_reflect",
+    "appendix_a", "basertt", "bufs", "clamp", "cong", "delayed_ack", "flow_class", "iw", "loss_response", "rwnd",
+    "synrto", "tcp_state", "tos_reflect",
 }

@@ -16,6 +16,7 @@ mod peer;
 mod policies;
 mod probes;
 mod programs;
+mod reactions;
 mod sys;
 mod watch;
 mod wire;

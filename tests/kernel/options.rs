@@ -15,7 +15,7 @@ use super::wire::OPTION_MSS;
 /// `TCP_RTO_MIN_US` and `TCP_DELACK_MAX_US` of `include/uapi/linux/tcp.h`: what processes read of options that
 /// only programs can set.
 const TCP_RTO_MIN_US: i32 = 45;
-const TCP_DELACK_MAX_US: i32 = 46;
+pub const TCP_DELACK_MAX_US: i32 = 46;
 
 /// How an option shows on the socket that the event was for.
 enum Seen {

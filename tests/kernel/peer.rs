@@ -81,6 +81,8 @@ pub struct RawPeer<'a> {
     pub scale: u8,
     /// Type of service of what is sent.
     pub tos: u8,
+    /// How long a SYN is left without an answer.
+    pub pause: Duration,
 }
 
 impl<'a> RawPeer<'a> {
@@ -110,6 +112,7 @@ impl<'a> RawPeer<'a> {
             acknowledged: 0,
             scale: 0,
             tos: 0,
+            pause: Duration::ZERO,
         }
     }
 
@@ -172,6 +175,7 @@ impl<'a> RawPeer<'a> {
         let syn = self.receive(Duration::from_secs(3), |one| one.has(SYN)).expect("no SYN came");
         self.remote_port = syn.source_port;
         self.learn(&syn);
+        std::thread::sleep(self.pause);
         self.opening(SYN | ACK);
         let ack = self.receive(Duration::from_secs(3), |one| !one.has(SYN) && one.has(ACK));
         (syn, ack.expect("the SYN-ACK was not acknowledged"))

@@ -100,7 +100,8 @@ pub fn listen(lab: &Lab, pair: Pair) -> TcpListener {
     lab.server.inside(|| TcpListener::bind(lab.server.socket_address(pair))).unwrap()
 }
 
-fn dial(client: &Side, lab: &Lab, pair: Pair) -> TcpStream {
+/// A connection of the client to the server's port.
+pub fn dial(client: &Side, lab: &Lab, pair: Pair) -> TcpStream {
     client.inside(|| TcpStream::connect_timeout(&lab.server.socket_address(pair), SOON)).unwrap()
 }
 
