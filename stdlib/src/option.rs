@@ -305,7 +305,7 @@ pub const OPTIONS: &[SockOption] = &[
         value: OptionValue::Int, ty: Type::Bool, unit: Unit::Bool, min: 0, max: 1,
         set_since: Some(v(5, 18)), get_since: Some(v(5, 18)), family: OptionFamily::Any, readback: Readback::Same,
         limits: &[], reserved: None,
-        doc: "Whether a retransmission timeout chooses another path.", note: "",
+        doc: "Whether a retransmission timeout chooses another path.", note: "The kernel chooses after `rto`: a `sk_txhash` that is assigned there stays only if this is `false`.",
     },
     SockOption {
         name: "sk_bpf_cb_flags", kernel: "SK_BPF_CB_FLAGS", level_name: "SOL_SOCKET", level: 1, number: 1009,

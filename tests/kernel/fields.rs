@@ -175,3 +175,19 @@ fn the_transmit_hash_is_written_and_the_flow_label_follows() {
     assert!(labels.len() >= 3);
     assert_eq!(count(&pins, "reads_as_written"), 1);
 }
+
+#[test]
+fn a_hash_that_is_written_at_a_timeout_stays_only_without_txrehash() {
+    let Some(lab) = lab() else { return };
+    for (txrehash, stays) in [(true, false), (false, true)] {
+        let text = format!("on established {{ txrehash = {txrehash} }} on rto {{ sk_txhash = 7 }}");
+        attach(&lab.client, "hash", &text);
+        let labels = with_raw_peer(&lab, Pair::V6, Role::Client, |mut real, peer, _| {
+            real.write_all(b"nobody acknowledges this").unwrap();
+            let sent = |_| peer.receive(Duration::from_secs(3), |one| one.payload > 0).unwrap().label;
+            [0, 1].map(sent)
+        });
+        assert_eq!(labels[1] == flow_label(7), stays, "{labels:x?}");
+        tcpc_loader::detach(&lab.client.cgroup, Some("hash")).unwrap();
+    }
+}
