@@ -9,6 +9,7 @@ use tcpc_lang::hir::{
 use tcpc_stdlib::builtin::{BuiltinId, HASH_FACTOR, HASH_START, draw};
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::field::{Field, field};
+use tcpc_stdlib::kernel::is_mapped;
 use tcpc_stdlib::option::SockOption;
 
 /// Where the values that are no constants come from.
@@ -167,8 +168,7 @@ impl<'a, W: World> Evaluator<'a, W> {
     fn same_prefix(&mut self, v4: Option<u8>, v6: Option<u8>) -> Result<bool, EvalError> {
         let local = self.address("local_ip")?;
         let remote = self.address("remote_ip")?;
-        let is_v4 = |address: u128| address >> 32 == 0xffff;
-        let (bits, skipped) = match (is_v4(local), is_v4(remote)) {
+        let (bits, skipped) = match (is_mapped(local), is_mapped(remote)) {
             (true, true) => (v4, 96),
             (false, false) => (v6, 0),
             _ => (None, 0),

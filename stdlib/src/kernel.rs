@@ -133,6 +133,18 @@ pub const AF_INET: u32 = 2;
 /// `AF_INET6`.
 pub const AF_INET6: u32 = 10;
 
+/// Bits of an IPv4-mapped IPv6 address before the IPv4 address in it.
+pub const MAPPED_BITS: u8 = 96;
+/// The first IPv4-mapped address, `::ffff:0.0.0.0`: the kernel shows every IPv4 peer as one of these.
+pub const MAPPED_FIRST: u128 = 0xffff_0000_0000;
+/// The last one, `::ffff:255.255.255.255`.
+pub const MAPPED_LAST: u128 = 0xffff_ffff_ffff;
+
+/// Whether an address is `::ffff:a.b.c.d`, an IPv4 one.
+pub const fn is_mapped(address: u128) -> bool {
+    MAPPED_FIRST <= address && address <= MAPPED_LAST
+}
+
 /// A per-socket flag that makes the kernel raise an event (`BPF_SOCK_OPS_*_FLAG`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallbackFlag {

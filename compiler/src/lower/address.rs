@@ -4,16 +4,11 @@
 
 use tcpc_lang::hir::Expr;
 use tcpc_stdlib::field::{Field, field};
-use tcpc_stdlib::kernel::{AF_INET, AF_INET6};
+use tcpc_stdlib::kernel::{AF_INET, AF_INET6, MAPPED_BITS, MAPPED_FIRST};
 
 use super::expr::Operand;
 use super::{Lowerer, context_field};
 use crate::ir::{BinaryOp, Block, CondOp, Value};
-
-/// Bits of an IPv4-mapped IPv6 address before the IPv4 address.
-pub const MAPPED_BITS: u8 = 96;
-/// `::ffff:0:0`, whose first 96 bits mark an IPv4 address.
-const MAPPED: u128 = 0xffff_0000_0000;
 
 /// The words of an address as the context has them: in network order, read by a little-endian machine.
 pub fn words_of(address: u128) -> [u32; 4] {
@@ -42,7 +37,7 @@ impl Lowerer<'_> {
         let family = self.b.field(context_field("family"), 0);
         let address = self.b.field(context_field("local_ip4"), 0);
         let inet = self.b.number(u64::from(AF_INET));
-        let marker = self.b.number(u64::from(words_of(MAPPED)[2]));
+        let marker = self.b.number(u64::from(words_of(MAPPED_FIRST)[2]));
         let third = self.select(CondOp::Eq, family, inet, marker, third);
         let last = self.select(CondOp::Eq, family, inet, address, last);
         [first, second, third, last]
@@ -87,7 +82,7 @@ impl Lowerer<'_> {
 
     /// Branches on whether an address is an IPv4 one.
     fn branch_mapped(&mut self, address: &[Value; 4], yes: Block, no: Block) {
-        let mapped = words_of(MAPPED);
+        let mapped = words_of(MAPPED_FIRST);
         for word in [0, 1] {
             let next = self.b.new_block();
             let zero = self.b.number(u64::from(mapped[word]));

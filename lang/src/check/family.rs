@@ -1,7 +1,7 @@
 //! Which address family a place is for: some socket options are of one family only, and fail on connections
 //! of the other.
 
-use tcpc_stdlib::kernel::{AF_INET, AF_INET6};
+use tcpc_stdlib::kernel::{AF_INET, AF_INET6, MAPPED_FIRST, MAPPED_LAST};
 use tcpc_stdlib::option::{OptionFamily, SockOption};
 use tcpc_stdlib::unit::Type;
 
@@ -9,10 +9,6 @@ use super::Checker;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{CompareOp, Expr, ExprKind, Set, Value};
 use crate::source::Span;
-
-/// The addresses that are IPv4 ones: `::ffff:0:0/96`.
-const FIRST_V4: u128 = 0xffff << 32;
-const LAST_V4: u128 = FIRST_V4 | 0xffff_ffff;
 
 /// What is known of the family where a condition holds, and where it does not.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,7 +76,7 @@ fn other(family: u32) -> u32 {
 }
 
 fn family_of(low: u128, high: u128) -> Option<u32> {
-    match (low >= FIRST_V4 && high <= LAST_V4, high < FIRST_V4 || low > LAST_V4) {
+    match (low >= MAPPED_FIRST && high <= MAPPED_LAST, high < MAPPED_FIRST || low > MAPPED_LAST) {
         (true, _) => Some(AF_INET),
         (_, true) => Some(AF_INET6),
         _ => None,

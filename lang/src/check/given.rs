@@ -2,7 +2,7 @@
 
 use tcpc_stdlib::event::EVENTS;
 use tcpc_stdlib::field::{FIELDS, Field, field};
-use tcpc_stdlib::kernel::{AF_INET, AF_INET6, ERRNOS, HZ_CHOICES, errno_number, v};
+use tcpc_stdlib::kernel::{AF_INET, AF_INET6, ERRNOS, HZ_CHOICES, MAPPED_FIRST, errno_number, is_mapped, v};
 use tcpc_stdlib::option::{OPTIONS, OptionValue, SockOption, option};
 use tcpc_stdlib::unit::{Type, Unit};
 
@@ -142,7 +142,7 @@ impl<'a> Checker<'a> {
         };
         let mut settings = vec![Given::Field(address_field, Value::Ip(address))];
         settings.extend(port.map(|port| Given::Field(port_field, Value::Number(port))));
-        let family = if address >> 32 == 0xffff { AF_INET } else { AF_INET6 };
+        let family = if is_mapped(address) { AF_INET } else { AF_INET6 };
         match case.connection().family {
             Some((other, first)) if other != family && !is_unspecified(address) => {
                 return self.fail(
@@ -266,5 +266,5 @@ impl<'a> Checker<'a> {
 
 /// `0.0.0.0` and `::` go with either family.
 fn is_unspecified(address: u128) -> bool {
-    address == 0 || address == 0xffff_0000_0000
+    address == 0 || address == MAPPED_FIRST
 }

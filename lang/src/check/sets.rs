@@ -1,5 +1,6 @@
 //! Sets: elements of one kind, as disjoint ascending ranges.
 
+use tcpc_stdlib::kernel::{MAPPED_BITS, MAPPED_FIRST, MAPPED_LAST, is_mapped};
 use tcpc_stdlib::unit::{Type, Unit};
 
 use super::declare::GlobalKind;
@@ -10,9 +11,6 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::{Set, SetId, Value};
 use crate::show::show_ip;
 use crate::source::Span;
-
-/// The IPv4-mapped addresses, `::ffff:0:0/96`: they are IPv4, whatever an IPv6 prefix covers.
-const MAPPED: (u128, u128) = (0xffff_0000_0000, 0xffff_ffff_ffff);
 
 /// An element: its smallest and its largest member, and its place.
 #[derive(Clone, Copy, Debug)]
@@ -221,9 +219,9 @@ impl<'a> Checker<'a> {
             );
         }
         // `::/0` means all of IPv6, and an IPv4 peer is not part of it although it is shown as one.
-        if length < 96 && low <= MAPPED.0 && MAPPED.1 <= high {
-            members.push(Element { low, high: MAPPED.0 - 1, span });
-            members.push(Element { low: MAPPED.1 + 1, high, span });
+        if length < MAPPED_BITS && low <= MAPPED_FIRST && MAPPED_LAST <= high {
+            members.push(Element { low, high: MAPPED_FIRST - 1, span });
+            members.push(Element { low: MAPPED_LAST + 1, high, span });
         } else {
             members.push(Element { low, high, span });
         }
@@ -275,6 +273,6 @@ fn in_order(a: Span, b: Span) -> (Span, Span) {
 
 /// A prefix as it is written.
 fn show_prefix(address: u128, length: u8) -> String {
-    let is_v4 = length >= 96 && (MAPPED.0..=MAPPED.1).contains(&address);
+    let is_v4 = length >= MAPPED_BITS && is_mapped(address);
     format!("{}/{}", show_ip(address), if is_v4 { length - 96 } else { length })
 }

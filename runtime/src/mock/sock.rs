@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tcpc_lang::hir::{Role, Value};
 use tcpc_stdlib::event::{Event, EventRole, Sock, full_socket_state};
 use tcpc_stdlib::field::{Field, Guard, INITIAL, kernel_field};
-use tcpc_stdlib::kernel::{AF_INET, AF_INET6, tcp_state};
+use tcpc_stdlib::kernel::{AF_INET, AF_INET6, MAPPED_FIRST, is_mapped, tcp_state};
 
 use super::options::Stored;
 
@@ -216,11 +216,6 @@ impl MockSock {
 fn default_ip(other: Option<u128>, v4: [u8; 4], v6: u128) -> u128 {
     match other {
         Some(other) if !is_mapped(other) => 0x2001_0db8 << 96 | v6 << 64 | 1,
-        _ => 0xffff_0000_0000 | u128::from(u32::from_be_bytes(v4)),
+        _ => MAPPED_FIRST | u128::from(u32::from_be_bytes(v4)),
     }
-}
-
-/// Whether an address is `::ffff:a.b.c.d`.
-fn is_mapped(address: u128) -> bool {
-    address >> 32 == 0xffff
 }
