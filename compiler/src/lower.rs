@@ -209,6 +209,7 @@ impl<'a> Lowerer<'a> {
                 let value = self.lower_scalar(value);
                 self.b.effect(InstData::StoreField { field, word: 0, value });
             }
+            StmtKind::Send(_) => {}
             StmtKind::Count(counter, key) => self.lower_count(*counter, key.as_ref()),
             StmtKind::Let(local, value) => {
                 let operand = self.lower_operand(value);

@@ -6,11 +6,13 @@
 //! nanoseconds, sizes in bytes, rates in bytes per second, percentages in 2^-32. Ports are in host
 //! order. Addresses are 128 bits in network reading order, IPv4 as `::ffff:a.b.c.d`.
 
+mod header;
 mod print;
 
 use tcpc_stdlib::builtin::BuiltinId;
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::field::Field;
+use tcpc_stdlib::header::Segment;
 use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::option::SockOption;
 use tcpc_stdlib::unit::Type;
@@ -35,6 +37,8 @@ id!(CounterId, "Index into [`Program::counters`].");
 id!(SetId, "Index into [`Program::sets`].");
 id!(LocalId, "Index into [`Program::locals`]: a `let` in a block or a parameter of an inlined function.");
 id!(AssignId, "Index into [`Program::assignments`].");
+id!(HeaderId, "Index into [`Program::headers`].");
+id!(SendId, "Index into [`Program::sends`].");
 
 /// A checked policy.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,6 +53,10 @@ pub struct Program {
     pub locals: Vec<Local>,
     /// Values assigned to socket options, one row for each fall-back.
     pub assignments: Vec<Assignment>,
+    /// TCP header options.
+    pub headers: Vec<HeaderOption>,
+    /// Where they are put into outgoing segments.
+    pub sends: Vec<Send>,
     /// Tests.
     pub tests: Vec<Test>,
     /// Constructs that need a kernel above the floor, one row for each place.
@@ -134,6 +142,50 @@ pub struct Assignment {
     pub span: Span,
 }
 
+/// A TCP header option: kind, length, for experiments an identifier, then the fields, everything in network order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeaderOption {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: u8,
+    /// The identifier of an experiment.
+    pub exid: Option<u16>,
+    /// Its fields, in the order of the wire; they fill whole bytes.
+    pub fields: Vec<HeaderField>,
+    /// The place of its name.
+    pub span: Span,
+}
+
+/// A number in a TCP header option.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeaderField {
+    /// Its name; `_` is one that is always 0.
+    pub name: String,
+    /// How many bits it has, 1 to 64.
+    pub bits: u8,
+    /// Its first bit, the most significant one, counted from the beginning of the option.
+    pub at: u16,
+    /// The place of its name.
+    pub span: Span,
+}
+
+/// A rule that puts a TCP header option into outgoing segments. Its rule has the events `hdr_opt_len`, in which
+/// room is reserved, and `write_hdr_opt`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Send {
+    /// The rule.
+    pub rule: RuleId,
+    /// The option.
+    pub header: HeaderId,
+    /// The segments; the rule's condition tests for them too.
+    pub segments: Vec<&'static Segment>,
+    /// One value for each field.
+    pub values: Vec<Expr>,
+    /// The whole rule.
+    pub span: Span,
+}
+
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stmt {
@@ -151,6 +203,8 @@ pub enum StmtKind {
     /// Write a field of the context, which is writable; of the type of the field, which counts in plain numbers. The kernel
     /// takes the lowest 32 bits.
     SetField(&'static Field, Expr),
+    /// Reserve room for a TCP header option, or write it, as the event asks.
+    Send(SendId),
     /// Add one to a counter, or to the row of its key.
     Count(CounterId, Option<Expr>),
     /// Evaluate once and name.
@@ -229,6 +283,15 @@ pub enum ExprKind {
     /// Whether this connection is among a share of all, in 2^-32: drawn once for each connection, and the
     /// same in all its events.
     Sampled(u64),
+    /// Whether the segment that goes out is one of these. Where the kernel computes the segment size
+    /// ([`MODE_SEGMENT_SIZE`](tcpc_stdlib::header::MODE_SEGMENT_SIZE)) it is `established`.
+    IsSegment(Vec<&'static Segment>),
+    /// Whether the segment that came in has a TCP header option, of the length that is declared. In `passive_established`
+    /// the SYN is looked at first, in the events of a SYN-ACK only the SYN. In a test, after a segment was sent:
+    /// whether that one has it.
+    Received(HeaderId),
+    /// A field of a TCP header option, by its index; 0 if [`ExprKind::Received`] does not hold.
+    HeaderField(HeaderId, u8),
     /// Tests only: the answer of the last event, in the reply's canonical unit.
     Reply(&'static Event),
     /// Tests only: whether there was an answer.
@@ -358,6 +421,13 @@ pub enum Step {
         /// Its place.
         span: Span,
     },
+    /// Send a segment: raise `hdr_opt_len`, and `write_hdr_opt` if room was reserved.
+    Transmit {
+        /// The segment.
+        segment: &'static Segment,
+        /// Its place.
+        span: Span,
+    },
     /// Let the clock run, in nanoseconds.
     Advance(u64),
     /// An expression of type bool that must hold.
@@ -393,4 +463,6 @@ pub enum Given {
     RmemMax(u64),
     /// The service class of the SYN that the listener saved.
     SynTos(u8),
+    /// The peer's segments, its SYN included, carry a TCP header option from now on, with these fields.
+    Header(HeaderId, Vec<u64>),
 }

@@ -120,6 +120,9 @@ impl<'a, W: World> Evaluator<'a, W> {
             }
             ExprKind::IsRole(role) => u64::from(self.world.role() == *role),
             ExprKind::Sampled(share) => u64::from(u64::from(draw(self.world.cookie())) < *share),
+            ExprKind::IsSegment(_) | ExprKind::Received(_) | ExprKind::HeaderField(..) => {
+                return Err("a header option".into());
+            }
             ExprKind::Reply(event) => self.world.reply(event).unwrap_or(0),
             ExprKind::HasReply => u64::from(self.world.has_reply()),
             ExprKind::Counter(counter) => self.world.counter(*counter)?,

@@ -104,6 +104,10 @@ impl Runner<'_, '_> {
                     let line = Some(self.source.line(span.start));
                     self.bench.fire(event, *args).map_err(errored(line))?;
                 }
+                Step::Transmit { span, .. } => {
+                    let line = Some(self.source.line(span.start));
+                    return Err(errored(line)("segments cannot be sent yet".into()));
+                }
                 Step::Advance(nanos) => self.bench.advance(*nanos),
                 Step::Expect(expr) => self.expect(expr)?,
                 Step::Connection { name, steps } => {

@@ -9,6 +9,7 @@
 //! | [`event`] | the operations that the kernel calls a program for |
 //! | [`field`] | the members of `struct bpf_sock_ops` |
 //! | [`option`] | socket options that a policy can set or read |
+//! | [`header`] | TCP header options |
 //! | [`helper`] | helper functions |
 //! | [`signature`] | what helpers take and give |
 //! | [`builtin`] | built-in names of the language |
@@ -22,6 +23,7 @@
 pub mod builtin;
 pub mod event;
 pub mod field;
+pub mod header;
 pub mod helper;
 pub mod kernel;
 pub mod manifest;

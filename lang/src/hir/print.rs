@@ -4,7 +4,9 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use super::{Expr, ExprKind, Given, Program, ReplyValue, Role, Rule, Set, Step, Stmt, StmtKind, Test};
+use super::{
+    Expr, ExprKind, Given, HeaderOption, Program, ReplyValue, Role, Rule, Set, Step, Stmt, StmtKind, Test,
+};
 use crate::show::{show, show_ip, show_value};
 use tcpc_stdlib::builtin::BUILTINS;
 use tcpc_stdlib::unit::Type;
@@ -19,6 +21,9 @@ impl Display for Program {
                 Some(key) => writeln!(f, "counter {} by {key}", counter.name)?,
                 None => writeln!(f, "counter {}", counter.name)?,
             }
+        }
+        for header in &self.headers {
+            write_header(f, header)?;
         }
         for rule in &self.rules {
             self.write_rule(f, rule)?;
@@ -66,6 +71,7 @@ impl Program {
                 StmtKind::SetField(field, value) => {
                     writeln!(f, "{indent}{} = {}", field.name, self.show_expr(value))?;
                 }
+                StmtKind::Send(id) => writeln!(f, "{indent}send {}", self.show_send(id.index()))?,
                 StmtKind::Count(id, key) => {
                     let name = self.counters.get(id.index()).map_or("", |counter| &counter.name);
                     match key {
@@ -111,6 +117,7 @@ impl Program {
                     writeln!(f, "{indent}fire {}", event.name)?;
                 }
                 Step::Fire { event, args, .. } => writeln!(f, "{indent}fire {} {args:?}", event.name)?,
+                Step::Transmit { segment, .. } => writeln!(f, "{indent}transmit {}", segment.name)?,
                 Step::Advance(nanos) => writeln!(f, "{indent}advance {}", show(Type::Duration, *nanos))?,
                 Step::Expect(expect) => writeln!(f, "{indent}expect {}", self.show_expr(expect))?,
                 Step::Connection { name, steps } => {
@@ -120,6 +127,22 @@ impl Program {
             }
         }
         Ok(())
+    }
+
+    fn header(&self, index: usize) -> &str {
+        self.headers.get(index).map_or("?", |header| &header.name)
+    }
+
+    fn header_field(&self, header: usize, index: u8) -> String {
+        let fields = self.headers.get(header).map(|header| header.fields.as_slice()).unwrap_or_default();
+        let field = fields.get(usize::from(index)).map_or("?", |field| &field.name);
+        format!("{}.{field}", self.header(header))
+    }
+
+    fn show_send(&self, index: usize) -> String {
+        let Some(send) = self.sends.get(index) else { return "?".to_string() };
+        let values: Vec<String> = send.values.iter().map(|value| self.show_expr(value)).collect();
+        format!("{} {{{}}}", self.header(send.header.index()), values.join(", "))
     }
 
     fn local(&self, index: usize) -> String {
@@ -172,6 +195,12 @@ impl Program {
             }
             ExprKind::Sampled(share) => write!(out, "(sampled {share})"),
             ExprKind::IsRole(role) => write!(out, "(role {})", show_role(*role)),
+            ExprKind::IsSegment(segments) => {
+                let names: Vec<&str> = segments.iter().map(|segment| segment.name).collect();
+                write!(out, "(segment {})", names.join(" "))
+            }
+            ExprKind::Received(id) => write!(out, "(received {})", self.header(id.index())),
+            ExprKind::HeaderField(id, index) => out.write_str(&self.header_field(id.index(), *index)),
             ExprKind::Reply(event) => write!(out, "(reply {})", event.name),
             ExprKind::HasReply => out.write_str("(has_reply)"),
             ExprKind::Counter(id) => {
@@ -201,6 +230,18 @@ impl Program {
     }
 }
 
+fn write_header(f: &mut Formatter<'_>, header: &HeaderOption) -> fmt::Result {
+    write!(f, "option {} of kind {}", header.name, header.kind)?;
+    if let Some(id) = header.exid {
+        write!(f, " with {id:#06x}")?;
+    }
+    writeln!(f, ", {} bytes", header.length())?;
+    for field in &header.fields {
+        writeln!(f, "    {} at {}: {} bits", field.name, field.at, field.bits)?;
+    }
+    Ok(())
+}
+
 fn write_set(f: &mut Formatter<'_>, index: usize, set: &Set) -> fmt::Result {
     let name = set.name.clone().unwrap_or_else(|| format!("set.{index}"));
     write!(f, "set {name} of {}", set.element)?;
@@ -220,6 +261,8 @@ fn write_set(f: &mut Formatter<'_>, index: usize, set: &Set) -> fmt::Result {
 
 fn show_given(given: &Given) -> String {
     match given {
+        // Shown with the names of the program.
+        Given::Header(id, values) => format!("header.{} = {values:?}", id.index()),
         Given::Field(field, value) => format!("{} = {}", field.name, show_value(field.ty, value)),
         Given::Option(option, value) => format!("{} = {}", option.name, show_value(option.ty, value)),
         Given::Role(role) => format!("role = {}", show_role(*role)),

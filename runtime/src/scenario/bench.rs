@@ -80,6 +80,7 @@ impl<'a> Bench<'a> {
             }
             Given::WmemMax(bytes) => kernel.wmem_max = *bytes,
             Given::RmemMax(bytes) => kernel.rmem_max = *bytes,
+            Given::Header(..) => return Err("header options cannot be given yet".into()),
             Given::SynTos(tos) => sock.syn_tos = Some(*tos),
         }
         Ok(())
