@@ -2,7 +2,7 @@
 
 use tcpc_lang::hir::{ExprKind, Program, Requirement as Needed, Value};
 use tcpc_lang::source::SourceFile;
-use tcpc_stdlib::event::{Event, enabling_events, event};
+use tcpc_stdlib::event::Event;
 use tcpc_stdlib::manifest::{
     AssignmentInfo, BufferUse, CongestionUse, FORMAT, Manifest, POLICY_NAME_MAX, PROGRAM_NAME_MAX,
     Requirement, RuleInfo,
@@ -11,7 +11,7 @@ use tcpc_stdlib::option::OptionValue;
 use tcpc_stdlib::unit::Unit;
 
 use crate::Options;
-use crate::lower::Lowered;
+use crate::lower::{Enabling, Lowered};
 use crate::needs::oldest;
 
 /// Describes a program that needs this of a kernel.
@@ -88,12 +88,10 @@ pub fn program_name(policy: &str) -> String {
     policy.chars().take(PROGRAM_NAME_MAX).collect()
 }
 
-/// Events with rules, and those in which callbacks are asked for.
+/// Events with rules, and those in which sockets ask for something.
 fn events(program: &Program) -> Vec<String> {
     let mut events: Vec<&'static Event> = program.rules.iter().flat_map(|rule| rule.events.clone()).collect();
-    if events.iter().any(|event| event.flag != 0) {
-        events.extend(enabling_events().iter().filter_map(|name| event(name)));
-    }
+    events.extend(Enabling::new(program).events());
     events.sort_by_key(|event| event.number);
     events.dedup_by_key(|event| event.number);
     events.into_iter().map(|event| event.name.to_owned()).collect()

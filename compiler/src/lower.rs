@@ -30,6 +30,7 @@ use tcpc_stdlib::manifest::{CounterInfo, JiffiesInfo};
 
 use crate::Options;
 use crate::ir::{Block, Builder, Func, InstData, Terminator};
+pub use enable::Enabling;
 use expr::Operand;
 use plan::{Guarded, Plan};
 
@@ -118,8 +119,8 @@ impl<'a> Lowerer<'a> {
             match group.as_slice() {
                 [single] => {
                     self.event = Some(single.event);
-                    if let (true, Some(enabling)) = (single.enables, &plan.enabling) {
-                        self.lower_enable(enabling);
+                    if let Some(request) = plan.enabling.at(single.event) {
+                        self.lower_enable(request);
                     }
                     self.lower_guards(&single.guards);
                 }

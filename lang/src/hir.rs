@@ -8,6 +8,7 @@
 
 mod header;
 mod print;
+mod walk;
 
 use tcpc_stdlib::builtin::BuiltinId;
 use tcpc_stdlib::event::{Arg, Event};
@@ -79,6 +80,8 @@ pub struct Requirement {
 pub struct Rule {
     /// Its label, or events and line: `timeout_init@7`, `active_established,passive_established@9`.
     pub name: String,
+    /// How it was written.
+    pub kind: RuleKind,
     /// Its events, groups spelt out, each once.
     pub events: Vec<&'static Event>,
     /// The share of connections that it is for, in 2^-32; all if `None`. The condition tests it too.
@@ -91,6 +94,18 @@ pub struct Rule {
     pub span: Span,
     /// The place of its label or of `on EVENTS`.
     pub head: Span,
+}
+
+/// How a rule was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleKind {
+    /// `on EVENTS`.
+    On,
+    /// `receive OPTION`: in every event in which a segment that came in is at hand. The condition asks for the option too.
+    Receive(HeaderId),
+    /// `send OPTION on SEGMENTS`: where room is reserved for options, and where they are written. It is counted where
+    /// they are written.
+    Send(SendId),
 }
 
 /// A counter, declared by its first `count`.

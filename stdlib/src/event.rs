@@ -28,8 +28,11 @@ pub struct Event {
     pub role: EventRole,
     /// Whether the peer is known (it is not while listening).
     pub has_remote: bool,
-    /// The callback flag a socket must have for the kernel to raise it; 0 if it always is.
+    /// The callback flag a socket must have for the kernel to raise it (one of them, where there are two); 0 if it
+    /// always is.
     pub flag: u32,
+    /// The events in which a socket asks for it, each before the kernel could first raise it.
+    pub enabled_in: &'static [&'static str],
     /// Whether policies can have rules for it yet.
     pub supported: bool,
     /// When the kernel raises it.
@@ -126,14 +129,14 @@ pub struct EventGroup {
 }
 
 /// Short names for several events.
-pub const EVENT_GROUPS: &[EventGroup] =
-    &[EventGroup { name: "established", events: &["active_established", "passive_established"] }];
+pub const EVENT_GROUPS: &[EventGroup] = &[EventGroup { name: "established", events: ESTABLISHED }];
 
-/// The callback flags that an event needs, as the events that enable it are those of the group `established`:
-/// a flag is set on each connection when it is established.
-pub fn enabling_events() -> &'static [&'static str] {
-    EVENT_GROUPS.iter().find(|group| group.name == "established").map_or(&[], |group| group.events)
-}
+/// A connection was set up, on either end.
+pub const ESTABLISHED: &[&str] = &["active_established", "passive_established"];
+/// Before the first segment is sent, on a client and on a listener, whose flags its connections take over; a
+/// connection whose listener did not ask can still ask for later segments.
+pub const WITH_FIRST_SEGMENT: &[&str] =
+    &["tcp_connect", "active_established", "passive_established", "tcp_listen"];
 
 /// Every operation, by number.
 #[rustfmt::skip]
@@ -142,7 +145,7 @@ pub const EVENTS: &[Event] = &[
         name: "void", kernel: "BPF_SOCK_OPS_VOID", number: 0, since: v(4, 13),
         reply: None,
         args: &[],
-        sock: Sock::None, has_skb: false, role: EventRole::Unknown, has_remote: false, flag: 0x0, supported: false,
+        sock: Sock::None, has_skb: false, role: EventRole::Unknown, has_remote: false, flag: 0x0, enabled_in: &[], supported: false,
         doc: "Never raised.",
         example: "",
     },
@@ -150,7 +153,7 @@ pub const EVENTS: &[Event] = &[
         name: "timeout_init", kernel: "BPF_SOCK_OPS_TIMEOUT_INIT", number: 1, since: v(4, 13),
         reply: Some(Reply { ty: Type::Duration, unit: Unit::Jiffies, max: 0x7fff_ffff, default: "1 second", effect: "the first retransmission timer of the SYN or SYN-ACK; it doubles from there (on the server before 5.18 from 1 second)" }),
         args: &[],
-        sock: Sock::FullOrRequest, has_skb: false, role: EventRole::BySynSent, has_remote: true, flag: 0x0, supported: true,
+        sock: Sock::FullOrRequest, has_skb: false, role: EventRole::BySynSent, has_remote: true, flag: 0x0, enabled_in: &[], supported: true,
         doc: "The kernel asks for the first retransmission timeout of a SYN or SYN-ACK, again at every retransmission of a SYN.",
         example: "on timeout_init when same_prefix(44) -> 10ms",
     },
@@ -158,7 +161,7 @@ pub const EVENTS: &[Event] = &[
         name: "rwnd_init", kernel: "BPF_SOCK_OPS_RWND_INIT", number: 2, since: v(4, 13),
         reply: Some(Reply { ty: Type::Packets, unit: Unit::Packets, max: 0xffff, default: "what the route says, or what the receive buffer allows", effect: "the initial receive window: a client can only shrink it, a server can also let it grow beyond the receive buffer; it can raise the window scale" }),
         args: &[],
-        sock: Sock::FullOrRequest, has_skb: false, role: EventRole::BySynSent, has_remote: true, flag: 0x0, supported: true,
+        sock: Sock::FullOrRequest, has_skb: false, role: EventRole::BySynSent, has_remote: true, flag: 0x0, enabled_in: &[], supported: true,
         doc: "The kernel asks for the initial receive window, before `timeout_init`.",
         example: "on rwnd_init when remote_port == 443 -> 40",
     },
@@ -166,7 +169,7 @@ pub const EVENTS: &[Event] = &[
         name: "tcp_connect", kernel: "BPF_SOCK_OPS_TCP_CONNECT_CB", number: 3, since: v(4, 13),
         reply: None,
         args: &[],
-        sock: Sock::Full, has_skb: false, role: EventRole::Client, has_remote: true, flag: 0x0, supported: true,
+        sock: Sock::Full, has_skb: false, role: EventRole::Client, has_remote: true, flag: 0x0, enabled_in: &[], supported: true,
         doc: "First thing when a client connects, before the SYN is built; addresses and ports are chosen.",
         example: "on tcp_connect { sndbuf = 1500KB }",
     },
@@ -174,7 +177,7 @@ pub const EVENTS: &[Event] = &[
         name: "active_established", kernel: "BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB", number: 4, since: v(4, 13),
         reply: None,
         args: &[],
-        sock: Sock::Full, has_skb: true, role: EventRole::Client, has_remote: true, flag: 0x0, supported: true,
+        sock: Sock::Full, has_skb: true, role: EventRole::Client, has_remote: true, flag: 0x0, enabled_in: &[], supported: true,
         doc: "A client got the SYN-ACK; the congestion window is initialised, the congestion control not yet.",
         example: "on active_established { init_cwnd = 40 }",
     },
@@ -182,7 +185,7 @@ pub const EVENTS: &[Event] = &[
         name: "passive_established", kernel: "BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB", number: 5, since: v(4, 13),
         reply: None,
         args: &[],
-        sock: Sock::Full, has_skb: true, role: EventRole::Server, has_remote: true, flag: 0x0, supported: true,
+        sock: Sock::Full, has_skb: true, role: EventRole::Server, has_remote: true, flag: 0x0, enabled_in: &[], supported: true,
         doc: "A server got the last ACK of the handshake; the congestion window is initialised, the congestion control not yet.",
         example: "on passive_established { cwnd_clamp = 100 }",
     },
@@ -190,7 +193,7 @@ pub const EVENTS: &[Event] = &[
         name: "needs_ecn", kernel: "BPF_SOCK_OPS_NEEDS_ECN", number: 6, since: v(4, 13),
         reply: Some(Reply { ty: Type::Bool, unit: Unit::Bool, max: 1, default: "no", effect: "ECN is negotiated the DCTCP way: the SYN or SYN-ACK is itself marked, so a Linux peer declines unless its own policy also answers `true` or its congestion control needs ECN" }),
         args: &[],
-        sock: Sock::FullOrRequest, has_skb: false, role: EventRole::BySynSent, has_remote: true, flag: 0x0, supported: true,
+        sock: Sock::FullOrRequest, has_skb: false, role: EventRole::BySynSent, has_remote: true, flag: 0x0, enabled_in: &[], supported: true,
         doc: "The kernel asks whether to negotiate ECN, on each end.",
         example: "on needs_ecn when same_prefix(44) -> true",
     },
@@ -198,7 +201,7 @@ pub const EVENTS: &[Event] = &[
         name: "base_rtt", kernel: "BPF_SOCK_OPS_BASE_RTT", number: 7, since: v(4, 15),
         reply: Some(Reply { ty: Type::Duration, unit: Unit::Microseconds, max: 0x7fff_ffff, default: "no bounds", effect: "a lower bound of the round-trip times that `nv` believes" }),
         args: &[],
-        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, supported: true,
+        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: &[], supported: true,
         doc: "The congestion control `nv` asks for the round-trip time of the empty path.",
         example: "on base_rtt -> 80us",
     },
@@ -206,7 +209,7 @@ pub const EVENTS: &[Event] = &[
         name: "rto", kernel: "BPF_SOCK_OPS_RTO_CB", number: 8, since: v(4, 16),
         reply: None,
         args: &[Arg { name: "backoff", ty: Type::Int, unit: Unit::Plain, since: v(4, 16), doc: "Retransmissions so far." }, Arg { name: "rto", ty: Type::Duration, unit: Unit::Jiffies, since: v(4, 16), doc: "The timer that expired." }, Arg { name: "aborting", ty: Type::Bool, unit: Unit::Bool, since: v(4, 16), doc: "Whether the connection is about to be given up." }],
-        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x1, supported: true,
+        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x1, enabled_in: ESTABLISHED, supported: true,
         doc: "The retransmission timer expired.",
         example: "on rto when backoff >= 3 { congestion = \"reno\" }",
     },
@@ -214,7 +217,7 @@ pub const EVENTS: &[Event] = &[
         name: "retrans", kernel: "BPF_SOCK_OPS_RETRANS_CB", number: 9, since: v(4, 16),
         reply: None,
         args: &[Arg { name: "seq", ty: Type::Int, unit: Unit::Plain, since: v(4, 16), doc: "Sequence number of the first byte." }, Arg { name: "segs", ty: Type::Packets, unit: Unit::Packets, since: v(4, 16), doc: "Segments sent again." }, Arg { name: "result", ty: Type::Int, unit: Unit::Plain, since: v(4, 16), doc: "0 if it was sent, else an error number." }],
-        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x2, supported: true,
+        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x2, enabled_in: ESTABLISHED, supported: true,
         doc: "A segment was sent again.",
         example: "on retrans { count retransmissions by remote_ip }",
     },
@@ -222,7 +225,7 @@ pub const EVENTS: &[Event] = &[
         name: "state", kernel: "BPF_SOCK_OPS_STATE_CB", number: 10, since: v(4, 16),
         reply: None,
         args: &[Arg { name: "old_state", ty: Type::State, unit: Unit::Plain, since: v(4, 16), doc: "State that is left." }, Arg { name: "new_state", ty: Type::State, unit: Unit::Plain, since: v(4, 16), doc: "State that is entered." }],
-        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x4, supported: true,
+        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x4, enabled_in: ESTABLISHED, supported: true,
         doc: "The TCP state changes; `state` still shows the old one.",
         example: "on state when new_state == CLOSE { count closed }",
     },
@@ -230,7 +233,7 @@ pub const EVENTS: &[Event] = &[
         name: "tcp_listen", kernel: "BPF_SOCK_OPS_TCP_LISTEN_CB", number: 11, since: v(4, 19),
         reply: None,
         args: &[],
-        sock: Sock::Full, has_skb: false, role: EventRole::Server, has_remote: false, flag: 0x0, supported: true,
+        sock: Sock::Full, has_skb: false, role: EventRole::Server, has_remote: false, flag: 0x0, enabled_in: &[], supported: true,
         doc: "A socket began to listen; the sockets it accepts take over its options.",
         example: "on tcp_listen { rcvbuf = 1500KB }",
     },
@@ -238,7 +241,7 @@ pub const EVENTS: &[Event] = &[
         name: "rtt", kernel: "BPF_SOCK_OPS_RTT_CB", number: 12, since: v(5, 3),
         reply: None,
         args: &[Arg { name: "measured_rtt", ty: Type::Duration, unit: Unit::Microseconds, since: v(6, 10), doc: "The sample." }, Arg { name: "new_srtt", ty: Type::Duration, unit: Unit::EighthMicroseconds, since: v(6, 10), doc: "The smoothed time with the sample." }],
-        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x8, supported: true,
+        sock: Sock::Full, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x8, enabled_in: ESTABLISHED, supported: true,
         doc: "A round trip was measured, about once per round trip.",
         example: "on rtt when measured_rtt > 200ms { count slow_samples }",
     },
@@ -246,31 +249,31 @@ pub const EVENTS: &[Event] = &[
         name: "parse_hdr_opt", kernel: "BPF_SOCK_OPS_PARSE_HDR_OPT_CB", number: 13, since: v(5, 10),
         reply: None,
         args: &[],
-        sock: Sock::Full, has_skb: true, role: EventRole::Unknown, has_remote: true, flag: 0x30, supported: false,
-        doc: "A segment with header options came in, after the handshake.",
-        example: "",
+        sock: Sock::Full, has_skb: true, role: EventRole::Unknown, has_remote: true, flag: 0x30, enabled_in: ESTABLISHED, supported: true,
+        doc: "A segment came in after the handshake and was not taken by the fast path, which knows no options but time stamps.",
+        example: "on parse_hdr_opt { count slow_segments }",
     },
     Event {
         name: "hdr_opt_len", kernel: "BPF_SOCK_OPS_HDR_OPT_LEN_CB", number: 14, since: v(5, 10),
         reply: None,
         args: &[Arg { name: "mode", ty: Type::Int, unit: Unit::Plain, since: v(5, 10), doc: "0 normal, 1 computation of the segment size, 2 SYN cookie." }],
-        sock: Sock::FullOrRequest, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x40, supported: false,
-        doc: "The kernel asks how much room the header options need.",
-        example: "",
+        sock: Sock::FullOrRequest, has_skb: true, role: EventRole::Unknown, has_remote: true, flag: 0x40, enabled_in: WITH_FIRST_SEGMENT, supported: true,
+        doc: "The kernel asks how much room header options need in a segment; `skb_len` is the length of its data.",
+        example: "on hdr_opt_len when mode == 1 { count size_computations }",
     },
     Event {
         name: "write_hdr_opt", kernel: "BPF_SOCK_OPS_WRITE_HDR_OPT_CB", number: 15, since: v(5, 10),
         reply: None,
         args: &[Arg { name: "mode", ty: Type::Int, unit: Unit::Plain, since: v(5, 10), doc: "0 normal, 2 SYN cookie." }],
-        sock: Sock::FullOrRequest, has_skb: true, role: EventRole::Unknown, has_remote: true, flag: 0x40, supported: false,
-        doc: "Header options are written into an outgoing segment.",
-        example: "",
+        sock: Sock::FullOrRequest, has_skb: true, role: EventRole::Unknown, has_remote: true, flag: 0x40, enabled_in: WITH_FIRST_SEGMENT, supported: true,
+        doc: "Header options are written into an outgoing segment in which room was reserved.",
+        example: "on write_hdr_opt { count segments_with_options }",
     },
     Event {
         name: "tstamp_sched", kernel: "BPF_SOCK_OPS_TSTAMP_SCHED_CB", number: 16, since: v(6, 15),
         reply: None,
         args: &[],
-        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, supported: false,
+        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: &[], supported: false,
         doc: "A segment enters the packet scheduler.",
         example: "",
     },
@@ -278,7 +281,7 @@ pub const EVENTS: &[Event] = &[
         name: "tstamp_snd_sw", kernel: "BPF_SOCK_OPS_TSTAMP_SND_SW_CB", number: 17, since: v(6, 15),
         reply: None,
         args: &[],
-        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, supported: false,
+        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: &[], supported: false,
         doc: "The driver takes a software time stamp of a segment.",
         example: "",
     },
@@ -286,7 +289,7 @@ pub const EVENTS: &[Event] = &[
         name: "tstamp_snd_hw", kernel: "BPF_SOCK_OPS_TSTAMP_SND_HW_CB", number: 18, since: v(6, 15),
         reply: None,
         args: &[],
-        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, supported: false,
+        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: &[], supported: false,
         doc: "The device takes a hardware time stamp of a segment.",
         example: "",
     },
@@ -294,7 +297,7 @@ pub const EVENTS: &[Event] = &[
         name: "tstamp_ack", kernel: "BPF_SOCK_OPS_TSTAMP_ACK_CB", number: 19, since: v(6, 15),
         reply: None,
         args: &[],
-        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, supported: false,
+        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: &[], supported: false,
         doc: "All bytes of a send call were acknowledged.",
         example: "",
     },
@@ -302,7 +305,7 @@ pub const EVENTS: &[Event] = &[
         name: "tstamp_sendmsg", kernel: "BPF_SOCK_OPS_TSTAMP_SENDMSG_CB", number: 20, since: v(6, 15),
         reply: None,
         args: &[],
-        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, supported: false,
+        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: &[], supported: false,
         doc: "A send call begins.",
         example: "",
     },

@@ -3,6 +3,8 @@
 //! Where the kernel calls a program for options is `bpf_skops_*` in `net/ipv4/tcp_output.c` and
 //! `net/ipv4/tcp_input.c`; kinds are those of the IANA registry and of `include/net/tcp.h`.
 
+use crate::event::ESTABLISHED;
+
 /// Bytes of options that a TCP header has room for.
 pub const SPACE_MAX: u8 = 40;
 /// Bytes of the kind and the length that every option begins with.
@@ -56,8 +58,8 @@ pub struct Segment {
 pub const SEGMENTS: &[Segment] = &[
     Segment { name: "syn",         mask: SYN | ACK,       flags: SYN,       space: 20, enabled_in: &["tcp_connect"], from_request: false, doc: "A client's first segment, and each time it is sent again." },
     Segment { name: "synack",      mask: SYN | ACK,       flags: SYN | ACK, space: 20, enabled_in: &["tcp_listen"], from_request: true, doc: "A server's answer to a SYN, SYN cookies included; only of sockets that began to listen after the policy was attached." },
-    Segment { name: "established", mask: SYN | FIN | RST, flags: 0,         space: 28, enabled_in: &["active_established", "passive_established"], from_request: false, doc: "Every segment after the handshake but the FIN, with data or without." },
-    Segment { name: "fin",         mask: SYN | FIN | RST, flags: FIN,       space: 28, enabled_in: &["active_established", "passive_established"], from_request: false, doc: "The segment that ends a direction." },
+    Segment { name: "established", mask: SYN | FIN | RST, flags: 0,         space: 28, enabled_in: ESTABLISHED, from_request: false, doc: "Every segment after the handshake but the FIN, with data or without." },
+    Segment { name: "fin",         mask: SYN | FIN | RST, flags: FIN,       space: 28, enabled_in: ESTABLISHED, from_request: false, doc: "The segment that ends a direction." },
 ];
 
 /// The segment that a policy calls `name`.

@@ -168,6 +168,11 @@ pub const CALLBACK_FLAGS: &[CallbackFlag] = &[
     CallbackFlag { name: "WRITE_HDR_OPT_CB_FLAG",         value: 0x40, since: v(5, 10) },
 ];
 
+/// The bit of the callback flag with this name; 0 if there is none.
+pub fn callback_flag(name: &str) -> u32 {
+    CALLBACK_FLAGS.iter().find(|flag| flag.name == name).map_or(0, |flag| flag.value)
+}
+
 /// An error number that a helper returns, negated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno {

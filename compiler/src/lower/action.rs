@@ -40,6 +40,10 @@ impl Lowerer<'_> {
             ExprKind::Const(Constant::Name(name)) => self.name_buffer(name),
             _ => self.number_buffer(option, value),
         };
+        self.setsockopt(option, buffer, length)
+    }
+
+    fn setsockopt(&mut self, option: &SockOption, buffer: Value, length: u64) -> Value {
         let context = self.b.value(InstData::Context);
         let level = self.b.number(u64::from(option.level));
         let number = self.b.number(u64::from(option.number));
@@ -66,9 +70,19 @@ impl Lowerer<'_> {
             canonical = self.at_most(canonical, max, option.unit);
         }
         let raw = self.raw_unit(canonical, option.unit);
+        self.raw_buffer(raw)
+    }
+
+    fn raw_buffer(&mut self, raw: Value) -> (Value, u64) {
         let slot = self.b.slot(SlotPurpose::Set, 4);
         self.b.store_slot(Size::Word, slot, 0, raw);
         (self.b.value(InstData::SlotAddr(slot, 0)), 4)
+    }
+
+    /// Sets an option that is a number to a raw one.
+    pub fn set_number(&mut self, option: &'static SockOption, raw: Value) {
+        let (buffer, length) = self.raw_buffer(raw);
+        self.setsockopt(option, buffer, length);
     }
 
     /// Counts a refusal under the assignment and its error number; numbers past the end go to the first.

@@ -1,12 +1,17 @@
 //! Callback flags: the kernel raises some events only on sockets that ask for them.
 //!
-//! A connection asks when it is established, in either role. Flags that others have set stay. An event whose
-//! rules are all sampled is asked for on the connections that are drawn, so that the others cost nothing.
+//! A connection asks before the kernel could first raise the event ([`Event::enabled_in`]); flags that others have
+//! set stay. An event whose rules are all sampled is asked for on the connections that are drawn, so that the
+//! others cost nothing. Listeners are not drawn: their connections are.
 
 use std::collections::BTreeMap;
 
-use tcpc_lang::hir::Program;
+use tcpc_lang::hir::{Program, Rule, RuleKind};
 use tcpc_stdlib::builtin::{HASH_FACTOR, HASH_START};
+use tcpc_stdlib::event::{Event, event};
+use tcpc_stdlib::header::{self, kernel_kind};
+use tcpc_stdlib::kernel::callback_flag;
+use tcpc_stdlib::option::option;
 
 use super::{Lowerer, context_field, kernel_helper};
 use crate::ir::{BinaryOp, CondOp, InstData, Value};
@@ -14,43 +19,117 @@ use crate::ir::{BinaryOp, CondOp, InstData, Value};
 /// The share that is everyone, in 2^-32.
 const ALL: u64 = 1 << 32;
 
-/// The flags that a program's rules need, and the share of connections that needs each.
+/// What the sockets of a program ask for, and in which events.
+#[derive(Default)]
 pub struct Enabling {
-    /// Flags by share, in 2^-32.
-    by_share: BTreeMap<u64, u32>,
+    at: BTreeMap<u32, Request>,
+}
+
+/// What a socket asks for in one event.
+#[derive(Clone, Default)]
+pub struct Request {
+    /// The share of connections that needs each flag, in 2^-32.
+    shares: BTreeMap<u32, u64>,
+    /// Whether the SYN of each connection is to be kept.
+    save_syn: bool,
 }
 
 impl Enabling {
-    /// Reads the rules; `None` if they need no flag.
-    pub fn new(program: &Program) -> Option<Enabling> {
-        let mut shares: BTreeMap<u32, u64> = BTreeMap::new();
+    /// Reads the rules.
+    pub fn new(program: &Program) -> Enabling {
+        let mut enabling = Enabling::default();
         for rule in &program.rules {
-            for event in rule.events.iter().filter(|event| event.flag != 0) {
-                let share = shares.entry(event.flag).or_default();
-                *share = (*share).max(rule.sample.unwrap_or(ALL));
+            match rule.kind {
+                RuleKind::Send(id) => {
+                    let segments = program.sends.get(id.index()).map_or(&[][..], |send| &send.segments);
+                    let events = segments.iter().flat_map(|segment| segment.enabled_in);
+                    let flag = callback_flag("WRITE_HDR_OPT_CB_FLAG");
+                    events.for_each(|event| enabling.add(event, flag, rule));
+                }
+                _ => {
+                    for event in rule.events.iter().filter(|event| event.flag != 0) {
+                        let flag = flag_for(event, rule, program);
+                        event.enabled_in.iter().for_each(|at| enabling.add(at, flag, rule));
+                    }
+                }
+            }
+            let of_syn = |event: &&Event| event.name == "passive_established";
+            if rule.events.iter().copied().any(|event| of_syn(&event)) && rule.mentions_received(program) {
+                enabling.request("tcp_listen", |request| request.save_syn = true);
             }
         }
-        let mut by_share = BTreeMap::new();
-        for (flag, share) in shares {
-            *by_share.entry(share).or_default() |= flag;
+        enabling
+    }
+
+    /// What a socket asks for in this event.
+    pub fn at(&self, event: &Event) -> Option<&Request> {
+        self.at.get(&event.number)
+    }
+
+    /// The events in which sockets ask for something.
+    pub fn events(&self) -> impl Iterator<Item = &'static Event> {
+        self.at.keys().filter_map(|number| tcpc_stdlib::event::event_by_number(*number))
+    }
+
+    fn add(&mut self, at: &str, flag: u32, rule: &Rule) {
+        let share = if at == "tcp_listen" { ALL } else { rule.sample.unwrap_or(ALL) };
+        self.request(at, |request| {
+            let known = request.shares.entry(flag).or_default();
+            *known = share.max(*known);
+        });
+    }
+
+    fn request(&mut self, at: &str, change: impl FnOnce(&mut Request)) {
+        if let Some(event) = event(at) {
+            change(self.at.entry(event.number).or_default());
         }
-        (!by_share.is_empty()).then_some(Enabling { by_share })
+    }
+}
+
+/// The flag that a rule needs for an event. Of the two that make the kernel show received options the cheaper one
+/// is for options that it does not know itself.
+fn flag_for(event: &Event, rule: &Rule, program: &Program) -> u32 {
+    if event.name != "parse_hdr_opt" {
+        return event.flag;
+    }
+    let is_unknown = match rule.kind {
+        RuleKind::Receive(id) => program.headers.get(id.index()).is_some_and(|option| {
+            let known = |id| header::KERNEL_EXIDS.iter().any(|(known, _)| *known == id);
+            kernel_kind(option.kind).is_none() && !option.exid.is_some_and(known)
+        }),
+        _ => false,
+    };
+    callback_flag(if is_unknown { "PARSE_UNKNOWN_HDR_OPT_CB_FLAG" } else { "PARSE_ALL_HDR_OPT_CB_FLAG" })
+}
+
+impl Request {
+    /// Flags by share.
+    fn by_share(&self) -> BTreeMap<u64, u32> {
+        let mut by_share: BTreeMap<u64, u32> = BTreeMap::new();
+        for (flag, share) in &self.shares {
+            *by_share.entry(*share).or_default() |= flag;
+        }
+        by_share
     }
 }
 
 impl Lowerer<'_> {
-    /// Adds the flags to the socket's.
-    pub fn lower_enable(&mut self, enabling: &Enabling) {
+    /// Adds the flags to the socket's, and has it keep SYNs.
+    pub fn lower_enable(&mut self, request: &Request) {
+        if request.save_syn
+            && let Some(option) = option("save_syn")
+        {
+            let on = self.b.number(1);
+            self.set_number(option, on);
+        }
+        let by_share = request.by_share();
+        if by_share.is_empty() {
+            return;
+        }
         let done = self.b.new_block();
-        let always = enabling.by_share.get(&ALL).copied().unwrap_or(0);
-        let sampled: Vec<(u64, u32)> = enabling
-            .by_share
-            .iter()
-            .filter(|(share, _)| **share < ALL)
-            .map(|(share, flags)| (*share, *flags))
-            .collect();
+        let always = by_share.get(&ALL).copied().unwrap_or(0);
+        let mut sampled = by_share.into_iter().filter(|(share, _)| *share < ALL).rev();
         let mut wanted = self.b.number(u64::from(always));
-        let mut sampled = sampled.into_iter().rev();
         if always == 0
             && let Some((largest, flags)) = sampled.next()
         {

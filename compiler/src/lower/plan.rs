@@ -4,7 +4,7 @@
 use tcpc_lang::hir::{Expr, ExprKind, Program, Rule};
 use tcpc_lang::source::Span;
 use tcpc_stdlib::builtin::BuiltinId;
-use tcpc_stdlib::event::{Event, enabling_events, event};
+use tcpc_stdlib::event::Event;
 
 use super::enable::Enabling;
 
@@ -12,8 +12,8 @@ use super::enable::Enabling;
 pub struct Plan<'a> {
     /// Events that share all their conditions stand in one group.
     pub groups: Vec<Vec<Planned<'a>>>,
-    /// The callback flags that the rules need.
-    pub enabling: Option<Enabling>,
+    /// What sockets ask the kernel for.
+    pub enabling: Enabling,
 }
 
 /// An event and its rules.
@@ -22,7 +22,7 @@ pub struct Planned<'a> {
     pub event: &'static Event,
     /// Its rules, in order.
     pub guards: Vec<Guarded<'a>>,
-    /// Whether connections ask for their callbacks in it.
+    /// Whether sockets ask for something in it.
     pub enables: bool,
 }
 
@@ -41,10 +41,8 @@ impl<'a> Plan<'a> {
     pub fn new(program: &'a Program) -> Plan<'a> {
         let enabling = Enabling::new(program);
         let mut planned: Vec<Planned<'a>> = Vec::new();
-        if enabling.is_some() {
-            let events = enabling_events().iter().filter_map(|name| event(name));
-            planned.extend(events.map(|event| Planned { event, guards: Vec::new(), enables: true }));
-        }
+        let asking = enabling.events();
+        planned.extend(asking.map(|event| Planned { event, guards: Vec::new(), enables: true }));
         for (index, rule) in program.rules.iter().enumerate() {
             for &event in &rule.events {
                 let at = match planned.iter().position(|one| one.event.number == event.number) {
@@ -105,24 +103,15 @@ fn is_repeatable(expr: &Expr) -> bool {
         ExprKind::Call(id, _) => {
             matches!(id, BuiltinId::Min | BuiltinId::Max | BuiltinId::Clamp | BuiltinId::Hash)
         }
-        ExprKind::Option(_) | ExprKind::Arg(..) | ExprKind::IsRole(_) => false,
+        ExprKind::Option(_)
+        | ExprKind::Arg(..)
+        | ExprKind::IsRole(_)
+        | ExprKind::IsSegment(_)
+        | ExprKind::Received(_)
+        | ExprKind::HeaderField(..) => false,
         _ => true,
     };
-    own && children(expr).into_iter().all(is_repeatable)
-}
-
-fn children(expr: &Expr) -> Vec<&Expr> {
-    match &expr.kind {
-        ExprKind::Let(_, a, b)
-        | ExprKind::And(a, b)
-        | ExprKind::Or(a, b)
-        | ExprKind::Compare(_, a, b)
-        | ExprKind::Arith(_, a, b) => vec![a, b],
-        ExprKind::Not(a) | ExprKind::In(a, _) => vec![a],
-        ExprKind::If(a, b, c) => vec![a, b, c],
-        ExprKind::Call(_, args) => args.iter().collect(),
-        _ => Vec::new(),
-    }
+    own && expr.children().into_iter().all(is_repeatable)
 }
 
 fn without_places(expr: &Expr) -> Expr {

@@ -12,7 +12,7 @@ use super::suggest::did_you_mean;
 use super::{Checker, Place, Scope, fold, words};
 use crate::ast::{self, Body, Item, Name};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Expr, ExprKind, Rule, RuleId, Stmt, StmtKind};
+use crate::hir::{Expr, ExprKind, Rule, RuleId, RuleKind, Stmt, StmtKind};
 use crate::source::Span;
 
 /// A rule after which no other one of an event runs, by the event's number.
@@ -78,7 +78,16 @@ impl<'a> Checker<'a> {
             );
         }
         let condition = with_sample(sample, condition.filter(|_| !always), head);
-        self.program.rules.push(Rule { name, events, sample, condition, body, span: rule.span, head });
+        self.program.rules.push(Rule {
+            name,
+            kind: RuleKind::On,
+            events,
+            sample,
+            condition,
+            body,
+            span: rule.span,
+            head,
+        });
     }
 
     fn body(&mut self, body: &'a Body) -> (Vec<Stmt>, bool) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tcpc_compiler::object::ObjectFile;
 use tcpc_lang::hir::{CounterId, Given, Program, Role, RuleId, Value};
 use tcpc_lang::show::show_value;
-use tcpc_stdlib::event::{Arg, Event, enabling_events};
+use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::field::Field;
 use tcpc_stdlib::kernel::{RETURN_OK, errno_name};
 use tcpc_stdlib::manifest::Manifest;
@@ -122,7 +122,7 @@ impl<'a> Bench<'a> {
         if event.flag == 0 || flags & event.flag != 0 {
             return Ok(());
         }
-        let enabling: Vec<String> = enabling_events().iter().map(|name| format!("`{name}`")).collect();
+        let enabling: Vec<String> = event.enabled_in.iter().map(|name| format!("`{name}`")).collect();
         Err(format!(
             "the kernel raises `{}` only where the policy asked for it: fire {} first, and with `sample` the \
              connection must be drawn",

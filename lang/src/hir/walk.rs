@@ -1,0 +1,63 @@
+//! What an expression, a statement and a rule are made of.
+
+use super::{Expr, ExprKind, Program, ReplyValue, Rule, Stmt, StmtKind};
+
+impl Expr {
+    /// The expressions that it is made of.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Let(_, a, b)
+            | ExprKind::And(a, b)
+            | ExprKind::Or(a, b)
+            | ExprKind::Compare(_, a, b)
+            | ExprKind::Arith(_, a, b) => vec![a, b],
+            ExprKind::Not(a) | ExprKind::In(a, _) => vec![a],
+            ExprKind::If(a, b, c) => vec![a, b, c],
+            ExprKind::Call(_, args) => args.iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether this holds for it or for an expression in it.
+    pub fn any(&self, holds: &mut impl FnMut(&Expr) -> bool) -> bool {
+        holds(self) || self.children().into_iter().any(|child| child.any(holds))
+    }
+}
+
+impl Stmt {
+    /// Whether this holds for an expression in it.
+    pub fn any(&self, program: &Program, holds: &mut impl FnMut(&Expr) -> bool) -> bool {
+        match &self.kind {
+            StmtKind::Assign(ids) => ids
+                .iter()
+                .filter_map(|id| program.assignments.get(id.index()))
+                .any(|assignment| assignment.value.any(holds)),
+            StmtKind::Send(id) => {
+                let values = program.sends.get(id.index()).map_or(&[][..], |send| &send.values);
+                values.iter().any(|value| value.any(holds))
+            }
+            StmtKind::SetField(_, value) | StmtKind::Let(_, value) => value.any(holds),
+            StmtKind::Count(_, key) => key.as_ref().is_some_and(|key| key.any(holds)),
+            StmtKind::If(condition, then, otherwise) => {
+                condition.any(holds) || then.iter().chain(otherwise).any(|stmt| stmt.any(program, holds))
+            }
+            StmtKind::Reply(ReplyValue::Typed(value) | ReplyValue::Raw(value)) => value.any(holds),
+            StmtKind::Stop => false,
+        }
+    }
+}
+
+impl Rule {
+    /// Whether this holds for an expression in it.
+    pub fn any(&self, program: &Program, holds: &mut impl FnMut(&Expr) -> bool) -> bool {
+        self.condition.as_ref().is_some_and(|condition| condition.any(holds))
+            || self.body.iter().any(|stmt| stmt.any(program, holds))
+    }
+
+    /// Whether it looks at TCP header options that came in.
+    pub fn mentions_received(&self, program: &Program) -> bool {
+        let mut received =
+            |expr: &Expr| matches!(expr.kind, ExprKind::Received(_) | ExprKind::HeaderField(..));
+        self.any(program, &mut received)
+    }
+}
