@@ -126,6 +126,7 @@ fn fire(name: &str) -> Step {
 /// The policy with one test.
 fn program(steps: Vec<Step>) -> Program {
     let rule = |name: &str| Rule {
+        kind: tcpc_lang::hir::RuleKind::On,
         name: name.into(),
         events: Vec::new(),
         sample: None,
