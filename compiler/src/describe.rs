@@ -23,7 +23,7 @@ pub fn describe(
     needs: &[Needed],
 ) -> Manifest {
     let line = |span: tcpc_lang::source::Span| source.line(span.start);
-    let (kernel, because) = oldest(needs);
+    let (kernel, _) = oldest(needs);
     Manifest {
         format: FORMAT,
         compiler: env!("CARGO_PKG_VERSION").to_owned(),
@@ -31,14 +31,16 @@ pub fn describe(
         source: source.file_name().to_owned(),
         hz: options.hz,
         kernel: kernel.to_string(),
-        kernel_because: because
-            .into_iter()
+        needs: needs
+            .iter()
             .map(|need| Requirement {
                 construct: need.construct.clone(),
+                kind: need.kind,
                 kernel: need.since.to_string(),
                 line: line(need.span),
             })
             .collect(),
+        features: lowered.features.clone(),
         stats: options.stats,
         events: events(program),
         rules: program

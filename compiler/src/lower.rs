@@ -15,6 +15,7 @@ mod cond;
 mod count;
 mod enable;
 mod expr;
+mod feature;
 mod plan;
 mod reply;
 mod set;
@@ -26,7 +27,7 @@ use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::field::{Field, kernel_field};
 use tcpc_stdlib::helper::{Helper, helper};
-use tcpc_stdlib::manifest::{CounterInfo, JiffiesInfo};
+use tcpc_stdlib::manifest::{CounterInfo, FeatureInfo, JiffiesInfo};
 
 use crate::Options;
 use crate::ir::{Block, Builder, Func, InstData, Terminator};
@@ -48,6 +49,8 @@ pub struct Lowered {
     pub jiffies: Vec<JiffiesInfo>,
     /// The constant that holds HZ, if it is read.
     pub hz_symbol: Option<String>,
+    /// Constants that say what the kernel has.
+    pub features: Vec<FeatureInfo>,
 }
 
 /// Lowers a program.
@@ -61,6 +64,7 @@ pub fn lower(program: &Program, source: &SourceFile, options: &Options) -> Lower
         counters: lowerer.counters,
         jiffies: lowerer.jiffies,
         hz_symbol: lowerer.hz_symbol,
+        features: lowerer.features,
     }
 }
 
@@ -79,6 +83,7 @@ struct Lowerer<'a> {
     counters: Vec<CounterInfo>,
     jiffies: Vec<JiffiesInfo>,
     hz_symbol: Option<String>,
+    features: Vec<FeatureInfo>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -98,6 +103,7 @@ impl<'a> Lowerer<'a> {
             counters: Vec::new(),
             jiffies: Vec::new(),
             hz_symbol: None,
+            features: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 
 use tcpc_lang::diag::{Code, Diagnostic};
 use tcpc_lang::hir::{Program, Requirement};
+use tcpc_stdlib::feature::FeatureKind;
 use tcpc_stdlib::kernel::{CONSTANTS_MAX_BEFORE, KernelVersion, LARGE_CONSTANTS_SINCE};
 
 use crate::lower::Lowered;
@@ -28,12 +29,22 @@ pub fn oldest(needs: &[Requirement]) -> (KernelVersion, Vec<&Requirement>) {
 pub fn newer_than(kernel: KernelVersion, needs: &[Requirement]) -> Vec<Diagnostic> {
     let newer = needs.iter().filter(|need| need.since > kernel);
     let errors = newer.map(|need| {
-        let Requirement { construct, since, span } = need;
+        let Requirement { construct, since, span, kind } = need;
         let message = format!("`{construct}` needs Linux {since}, and the policy is to run on {kernel}");
         Diagnostic::new(Code::NewerThanKernel, message, *span, format!("needs Linux {since}"))
-            .help(format!("do without it, or give up older kernels with `--kernel {since}`"))
+            .help(way_out(construct, *kind, *since))
     });
     errors.collect()
+}
+
+/// What can be done about a construct that is too new.
+fn way_out(construct: &str, kind: FeatureKind, since: KernelVersion) -> String {
+    let without = match kind {
+        FeatureKind::LargeConstants | FeatureKind::Other => "do without it".to_owned(),
+        FeatureKind::Event => format!("add `when kernel has {construct}`"),
+        _ => format!("use it only where `kernel has {construct}`"),
+    };
+    format!("{without}, or give up older kernels with `--kernel {since}`")
 }
 
 /// Constants that older kernels do not take, for the largest set.
@@ -43,6 +54,7 @@ fn large_constants(program: &Program, lowered: &Lowered) -> Option<Requirement> 
     let largest = program.sets.iter().max_by_key(|set| set.ranges.len())?;
     (bytes > CONSTANTS_MAX_BEFORE).then(|| Requirement {
         construct: format!("sets of {} MB in all", bytes.div_ceil(1 << 20)),
+        kind: FeatureKind::LargeConstants,
         since: LARGE_CONSTANTS_SINCE,
         span: largest.span,
     })

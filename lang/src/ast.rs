@@ -206,6 +206,13 @@ pub enum ExprKind {
     Counter(Name),
     /// `rule NAME` in a test; the name may be of the form `timeout_init@7`.
     Rule(Name),
+    /// `kernel has NAME`, `kernel has reading NAME`
+    KernelHas {
+        /// Whether the option is to be read.
+        reading: bool,
+        /// What is asked for.
+        name: Name,
+    },
     /// `default` on the right of `reply ==` in a test.
     Default,
     /// Something that could not be parsed; the error was reported.

@@ -18,6 +18,7 @@ mod family;
 mod field;
 mod fold;
 mod given;
+mod kernel;
 mod members;
 mod names;
 mod ops;
@@ -34,6 +35,7 @@ mod words;
 use std::collections::{HashMap, HashSet};
 
 use tcpc_stdlib::event::Event;
+use tcpc_stdlib::feature::feature;
 use tcpc_stdlib::kernel::KernelVersion;
 
 use crate::ast;
@@ -113,6 +115,8 @@ struct Scope {
     full_socket: bool,
     /// The address family that a condition around it makes sure of.
     family: Option<u32>,
+    /// The oldest kernel that comes here: the floor, or what a condition around it makes sure of.
+    kernel: KernelVersion,
     /// The rule.
     rule: RuleId,
     /// Names of blocks and parameters, the innermost last.
@@ -200,12 +204,13 @@ impl<'a> Checker<'a> {
 
     /// Notes that a construct of a rule needs a certain kernel.
     fn require(&mut self, construct: impl Into<String>, since: KernelVersion, span: Span) {
-        if since <= KernelVersion::FLOOR || !matches!(self.scope.place, Place::Rule) {
+        if since <= self.scope.kernel || !matches!(self.scope.place, Place::Rule) {
             return;
         }
         let construct = construct.into();
         if self.required.insert((construct.clone(), span)) {
-            self.program.requirements.push(Requirement { construct, since, span });
+            let kind = feature(&construct).map(|one| one.kind).unwrap_or_default();
+            self.program.requirements.push(Requirement { construct, kind, since, span });
         }
     }
 
@@ -224,6 +229,7 @@ impl Scope {
             events: Vec::new(),
             full_socket: false,
             family: None,
+            kernel: KernelVersion::FLOOR,
             rule: RuleId(0),
             locals: Vec::new(),
         }

@@ -12,6 +12,7 @@ mod walk;
 
 use tcpc_stdlib::builtin::BuiltinId;
 use tcpc_stdlib::event::{Arg, Event};
+use tcpc_stdlib::feature::{Feature, FeatureKind};
 use tcpc_stdlib::field::Field;
 use tcpc_stdlib::header::Segment;
 use tcpc_stdlib::kernel::KernelVersion;
@@ -69,6 +70,8 @@ pub struct Program {
 pub struct Requirement {
     /// The construct as the policy names it.
     pub construct: String,
+    /// What kind of thing it is.
+    pub kind: FeatureKind,
     /// First kernel that has it.
     pub since: KernelVersion,
     /// Its place.
@@ -298,6 +301,8 @@ pub enum ExprKind {
     /// Whether this connection is among a share of all, in 2^-32: drawn once for each connection, and the
     /// same in all its events.
     Sampled(u64),
+    /// Whether the kernel has something: decided when the program is loaded, and never before.
+    KernelHas(Feature),
     /// Whether the segment that goes out is one of these. Where the kernel computes the segment size
     /// ([`MODE_SEGMENT_SIZE`](tcpc_stdlib::header::MODE_SEGMENT_SIZE)) it is `established`.
     IsSegment(Vec<&'static Segment>),

@@ -185,6 +185,9 @@ fn expr(expr: &Expr) -> String {
         ExprKind::If(condition, then, otherwise) => node("if", &[condition, then, otherwise]),
         ExprKind::Counter(name) => format!("(counter {})", name.text),
         ExprKind::Rule(name) => format!("(rule {})", name.text),
+        ExprKind::KernelHas { reading, name } => {
+            format!("(kernel has{} {})", if *reading { " reading" } else { "" }, name.text)
+        }
         ExprKind::Default => "default".into(),
         ExprKind::Error => "error".into(),
     }

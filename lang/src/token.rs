@@ -100,7 +100,7 @@ pub enum Token<'s> {
     /// `std::dc`: the name of something in a module.
     Path(&'s str),
     /// A word that means something only where it stands: `sample` in a rule's head, `counter` and
-    /// `rule` before a name.
+    /// `rule` before a name, `kernel has`.
     Soft(Soft),
     /// `emit` and `observe` at the start of a statement: not in this version.
     Later(&'s str),
@@ -144,6 +144,12 @@ pub enum Soft {
     Counter,
     /// `rule` in a test.
     Rule,
+    /// `kernel` before `has`.
+    Kernel,
+    /// `has` after `kernel`.
+    Has,
+    /// `reading` after `kernel has`.
+    Reading,
 }
 
 impl Token<'_> {

@@ -95,6 +95,11 @@ fn expr(program: &Program, node: &Expr) {
         | ExprKind::Arg(..)
         | ExprKind::IsRole(_)
         | ExprKind::Sampled(_) => {}
+        ExprKind::KernelHas(_) | ExprKind::IsSegment(_) | ExprKind::Received(_) => is_bool(node),
+        ExprKind::HeaderField(id, field) => {
+            assert_eq!(node.ty, Type::Int);
+            assert!(usize::from(*field) < program.headers[id.index()].fields.len());
+        }
         ExprKind::Reply(event) => assert_eq!(event.reply.unwrap().ty, node.ty),
         ExprKind::HasReply => is_bool(node),
         ExprKind::Counter(id) => assert_eq!(program.counters[id.index()].key, None),
@@ -120,6 +125,7 @@ fn block(program: &Program, rule: &Rule, id: RuleId, statements: &[Stmt]) {
                     }
                 }
             }
+            StmtKind::Send(id) => program.sends[id.index()].values.iter().for_each(|value| expr(program, value)),
             StmtKind::SetField(field, value) => {
                 assert!(field.writable && field.unit.scale() == Some(1));
                 assert_eq!(value.ty, field.ty);
@@ -161,7 +167,7 @@ fn steps(program: &Program, list: &[Step]) {
                 expr(program, expect);
             }
             Step::Connection { steps: inner, .. } => steps(program, inner),
-            Step::Given(_) | Step::Fire { .. } | Step::Advance(_) => {}
+            Step::Given(_) | Step::Fire { .. } | Step::Transmit { .. } | Step::Advance(_) => {}
         }
     }
 }

@@ -88,7 +88,9 @@ pub fn attach(request: AttachRequest) -> Result<Attached, LoaderError> {
     let name = request.name.unwrap_or_else(|| image.manifest.policy.clone());
     check_name(&name)?;
     may_load()?;
-    let warnings = Host::probe()?.check(&image.manifest)?;
+    let host = Host::probe()?;
+    let warnings = host.check(&image.manifest)?;
+    let features = host.features(&image.manifest);
     let hz = probe::host_hz()?;
     let directory = cgroup.directory()?;
 
@@ -98,7 +100,7 @@ pub fn attach(request: AttachRequest) -> Result<Attached, LoaderError> {
         return Err(LoaderError::AlreadyAttached { name, cgroup: cgroup.path });
     };
     let others = programs_of(&directory)?;
-    let mut object = load_object(&request.object, &image.manifest, hz)?;
+    let mut object = load_object(&request.object, &image.manifest, hz, &features)?;
     let program = the_program(&mut object)?;
     program.load().map_err(load_failed)?;
     pin_objects(&mut object, reserved.directory())?;
@@ -139,8 +141,8 @@ pub(crate) fn may_load() -> Result<(), LoaderError> {
     if missing.is_empty() { Ok(()) } else { Err(LoaderError::NotPermitted { missing }) }
 }
 
-/// Creates the maps, with the constants that depend on the kernel's HZ set for this one.
-fn load_object(bytes: &[u8], manifest: &Manifest, hz: u32) -> Result<Ebpf, LoaderError> {
+/// Creates the maps, with the constants that depend on the kernel set for this one.
+fn load_object(bytes: &[u8], manifest: &Manifest, hz: u32, features: &[u32]) -> Result<Ebpf, LoaderError> {
     let ticks: Vec<u32> =
         manifest.jiffies.iter().map(|one| jiffies(one.nanos, hz).min(i32::MAX as u64) as u32).collect();
     let mut loader = EbpfLoader::new();
@@ -149,6 +151,9 @@ fn load_object(bytes: &[u8], manifest: &Manifest, hz: u32) -> Result<Ebpf, Loade
     }
     if let Some(symbol) = &manifest.hz_symbol {
         loader.override_global(symbol, &hz, true);
+    }
+    for (one, has) in manifest.features.iter().zip(features) {
+        loader.override_global(&one.symbol, has, true);
     }
     loader.load(bytes).map_err(|error| match error {
         EbpfError::ProgramError(error) => load_failed(error),

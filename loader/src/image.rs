@@ -47,7 +47,8 @@ impl Image {
     /// Every constant that a loader sets is a 32-bit number that the file has.
     fn check_constants(&self) -> Result<(), LoaderError> {
         let manifest = &self.manifest;
-        let names = manifest.jiffies.iter().map(|one| &one.symbol).chain(&manifest.hz_symbol);
+        let ticks = manifest.jiffies.iter().map(|one| &one.symbol).chain(&manifest.hz_symbol);
+        let names = ticks.chain(manifest.features.iter().map(|one| &one.symbol));
         for name in names {
             if !self.symbols.iter().any(|symbol| symbol.name == *name && symbol.size == 4) {
                 return Err(LoaderError::BadObject(format!("it has no 32-bit constant `{name}`")));

@@ -105,6 +105,12 @@ impl Host {
         Ok(warnings)
     }
 
+    /// For each of a policy's constants that say what the kernel has: 1 if it has it.
+    pub fn features(&self, manifest: &Manifest) -> Vec<u32> {
+        let has = |kernel| KernelVersion::parse(kernel).is_some_and(|since| since <= self.kernel);
+        manifest.features.iter().map(|one| has(&one.kernel).into()).collect()
+    }
+
     fn check_kernel(&self, manifest: &Manifest) -> Result<(), LoaderError> {
         // An object that names no kernel aims at the floor.
         let needs = KernelVersion::parse(&manifest.kernel).unwrap_or(KernelVersion::FLOOR);
@@ -112,7 +118,7 @@ impl Host {
             return Ok(());
         }
         let lacking = |version: &str| KernelVersion::parse(version).is_some_and(|v| v > self.kernel);
-        let because = manifest.kernel_because.iter().filter(|one| lacking(&one.kernel)).cloned().collect();
+        let because = manifest.needs.iter().filter(|one| lacking(&one.kernel)).cloned().collect();
         Err(LoaderError::KernelTooOld { needs, running: self.kernel, because })
     }
 
@@ -154,6 +160,7 @@ impl Host {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use tcpc_stdlib::feature::FeatureKind;
     use tcpc_stdlib::kernel::v;
     use tcpc_stdlib::manifest::{BufferUse, CongestionUse, Requirement};
 
@@ -178,12 +185,13 @@ mod tests {
     fn an_old_kernel_is_told_what_needs_the_new_one() {
         let need = |construct: &str, kernel: &str| Requirement {
             construct: construct.into(),
+            kind: FeatureKind::SetOption,
             kernel: kernel.into(),
             line: 7,
         };
         let manifest = Manifest {
             kernel: "6.15".into(),
-            kernel_because: vec![need("rto_max", "6.15"), need("user_timeout", "5.9")],
+            needs: vec![need("rto_max", "6.15"), need("user_timeout", "5.9")],
             ..Manifest::default()
         };
         let error = host().check(&manifest).unwrap_err();

@@ -8,6 +8,7 @@ use tcpc_lang::hir::{
 };
 use tcpc_stdlib::builtin::{BuiltinId, HASH_FACTOR, HASH_START, draw};
 use tcpc_stdlib::event::{Arg, Event};
+use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::{Field, field};
 use tcpc_stdlib::kernel::is_mapped;
 use tcpc_stdlib::option::SockOption;
@@ -26,6 +27,8 @@ pub trait World {
     fn cookie(&mut self) -> u64;
     /// The service class of the SYN, 0 if it was not saved.
     fn syn_tos(&mut self) -> u8;
+    /// Whether the kernel has something that not every kernel has.
+    fn has(&mut self, feature: &Feature) -> bool;
     /// Nanoseconds since boot.
     fn now(&mut self) -> u64;
     /// A random number below 2^32.
@@ -120,6 +123,7 @@ impl<'a, W: World> Evaluator<'a, W> {
             }
             ExprKind::IsRole(role) => u64::from(self.world.role() == *role),
             ExprKind::Sampled(share) => u64::from(u64::from(draw(self.world.cookie())) < *share),
+            ExprKind::KernelHas(feature) => u64::from(feature.is_everywhere() || self.world.has(feature)),
             ExprKind::IsSegment(_) | ExprKind::Received(_) | ExprKind::HeaderField(..) => {
                 return Err("a header option".into());
             }

@@ -101,7 +101,7 @@ fn summarize(output: &Path, compiled: &Compiled, ui: &mut Ui) {
         output.display(),
         manifest.hz
     ));
-    for need in &manifest.kernel_because {
+    for need in manifest.needs.iter().filter(|need| need.kernel == *kernel) {
         ui.say(format!("  line {}: `{}` needs {}", need.line, need.construct, need.kernel));
     }
     let roundings = policy::roundings(compiled);

@@ -13,6 +13,7 @@
 //! | [`helper`] | helper functions |
 //! | [`signature`] | what helpers take and give |
 //! | [`builtin`] | built-in names of the language |
+//! | [`feature`] | what one kernel has and an older one has not |
 //! | [`unit`] | types of the language, units of the kernel |
 //! | [`kernel`] | versions and constants |
 //! | [`manifest`] | what an object says of itself |
@@ -22,6 +23,7 @@
 
 pub mod builtin;
 pub mod event;
+pub mod feature;
 pub mod field;
 pub mod header;
 pub mod helper;

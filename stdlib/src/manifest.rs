@@ -9,6 +9,8 @@ use std::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::feature::FeatureKind;
+
 /// The ELF section that holds the manifest.
 pub const SECTION: &str = ".tcpc";
 /// The version of this document that this code writes and the highest it reads.
@@ -38,8 +40,9 @@ pub struct Manifest {
     pub hz: u32,
     /// Oldest kernel that it runs on, as `5.10`.
     pub kernel: String,
-    /// What asks for that kernel, if it is above the floor.
-    pub kernel_because: Vec<Requirement>,
+    /// Everything that asks for a kernel above the floor.
+    #[serde(alias = "kernel_because")]
+    pub needs: Vec<Requirement>,
     /// Whether rule hits and failures are counted.
     pub stats: bool,
     /// The events in which the program does something, in the order of their numbers.
@@ -54,6 +57,9 @@ pub struct Manifest {
     pub jiffies: Vec<JiffiesInfo>,
     /// Name of the 32-bit constant that holds HZ itself, if the program reads it.
     pub hz_symbol: Option<String>,
+    /// Constants that say what the kernel has.
+    #[serde(default)]
+    pub features: Vec<FeatureInfo>,
     /// Congestion controls that the policy names.
     pub congestion: Vec<CongestionUse>,
     /// Buffer sizes that the policy sets: option name and bytes.
@@ -65,6 +71,9 @@ pub struct Manifest {
 pub struct Requirement {
     /// The construct, as the policy names it.
     pub construct: String,
+    /// What kind of thing it is.
+    #[serde(default)]
+    pub kind: FeatureKind,
     /// First kernel that has it.
     pub kernel: String,
     /// Line of the policy.
@@ -119,6 +128,19 @@ pub struct JiffiesInfo {
     pub nanos: u64,
     /// Line of the policy.
     pub line: u32,
+}
+
+/// A constant in `.rodata` that a loader sets to 1 if the running kernel has something; it is 0 in the object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureInfo {
+    /// Symbol of a 32-bit number.
+    pub symbol: String,
+    /// What is asked for, as the policy names it.
+    pub name: String,
+    /// What kind of thing it is.
+    pub kind: FeatureKind,
+    /// First version that has it, as `6.15`.
+    pub kernel: String,
 }
 
 /// A congestion control that the policy names.

@@ -7,6 +7,7 @@ use tcpc_lang::hir::{CounterId, Role, RuleId, StmtKind, Value};
 use tcpc_lang::source::SourceFile;
 use tcpc_runtime::eval::{Evaluator, World};
 use tcpc_stdlib::event::{Arg, Event};
+use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::{Field, field};
 use tcpc_stdlib::option::SockOption;
 
@@ -173,6 +174,9 @@ impl World for Values {
         unreachable!()
     }
     fn syn_tos(&mut self) -> u8 {
+        unreachable!()
+    }
+    fn has(&mut self, _: &Feature) -> bool {
         unreachable!()
     }
     fn now(&mut self) -> u64 {

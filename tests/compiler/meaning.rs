@@ -55,6 +55,7 @@ fn no_two_things_that_a_loader_looks_for_have_one_name() {
         assert!(names.len() == count || name == "hz.tcp", "{name}: {names:?}");
         // Constants that a loader sets by name alone: no map's and no program's name is that long.
         let set = compiled.manifest.jiffies.iter().map(|one| &one.symbol).chain(&compiled.manifest.hz_symbol);
+        let set = set.chain(compiled.manifest.features.iter().map(|one| &one.symbol));
         for symbol in set {
             assert!(symbol.len() > tcpc_stdlib::manifest::PROGRAM_NAME_MAX, "{symbol}");
         }

@@ -51,6 +51,8 @@ impl Lowerer<'_> {
             ExprKind::SamePrefix { v4, v6 } => self.lower_same_prefix(*v4, *v6, yes, no),
             ExprKind::In(value, set) => self.lower_in(value, *set, yes, no),
             ExprKind::IsRole(role) => self.lower_role(*role, yes, no),
+            ExprKind::KernelHas(feature) if feature.is_everywhere() => self.b.jump(yes),
+            ExprKind::KernelHas(feature) => self.lower_kernel_has(*feature, yes, no),
             ExprKind::Sampled(share) if *share > u64::from(u32::MAX) => self.b.jump(yes),
             ExprKind::Sampled(share) => {
                 let drawn = self.draw();

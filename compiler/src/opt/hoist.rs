@@ -3,9 +3,11 @@
 //! A load costs one instruction, is allowed wherever its event is certain, and changes nothing; so
 //! loading on a path that does not need it is cheaper than loading twice on one that does. Loads are
 //! never moved before the dispatch on `op`: other events would pay for them, and some fields must not be
-//! touched there.
+//! touched there. Nor are loads that not every kernel takes: what stands before them may ask whether this one does.
 
 use std::collections::BTreeMap;
+
+use tcpc_stdlib::kernel::KernelVersion;
 
 use super::dom::dominators;
 use super::memory::{LoadKey, changes_socket, load_key, state_after, states};
@@ -23,7 +25,9 @@ pub fn hoist(func: &mut Func) {
             if changes_socket(inst) {
                 state = state_after(placed.inst);
             }
-            if let InstData::LoadField { field, word } = *inst {
+            if let InstData::LoadField { field, word } = *inst
+                && field.since <= KernelVersion::FLOOR
+            {
                 homes.entry(load_key(field, word, state)).or_default().push((block, placed));
             }
         }

@@ -67,6 +67,7 @@ impl<'a> Checker<'a> {
             AstKind::List(_) => self.fail(misplaced("a list", span)),
             AstKind::Counter(name) => self.counter_value(name, span).map(Term::Value),
             AstKind::Rule(name) => self.rule_hits(name, span).map(Term::Value),
+            AstKind::KernelHas { reading, name } => self.kernel_has(*reading, name, span).map(Term::Value),
             AstKind::Default => {
                 self.only_in_tests("`default`", span)?;
                 Some(Term::Default(span))
@@ -127,8 +128,16 @@ impl<'a> Checker<'a> {
                 _ => parts.push(next),
             }
         }
-        // Every part is checked, so that each reports what is wrong with it.
-        let checked: Vec<Option<Expr>> = parts.into_iter().map(|part| self.condition(part)).collect();
+        // Every part is checked, so that each reports what is wrong with it. Those behind `kernel has` are for such
+        // kernels only.
+        let outer = self.scope.kernel;
+        let check = |part| {
+            let part = self.condition(part);
+            self.enter(part.as_ref(), all);
+            part
+        };
+        let checked: Vec<Option<Expr>> = parts.into_iter().map(check).collect();
+        self.scope.kernel = outer;
         let operands: Vec<Expr> = checked.into_iter().collect::<Option<_>>()?;
         let decides = if all { implies_full_socket } else { excludes_full_socket };
         if operands.iter().any(decides) {
@@ -141,12 +150,16 @@ impl<'a> Checker<'a> {
     fn choice(&mut self, condition: &'a Ast, then: &'a Ast, otherwise: &'a Ast, span: Span) -> Option<Term> {
         let condition = self.condition(condition);
         let held_back = self.server_reads.len();
+        let outer = self.enter(condition.as_ref(), true);
         let then = self.value(then);
+        self.scope.kernel = outer;
         if condition.as_ref().is_some_and(implies_full_socket) {
             self.server_reads.truncate(held_back);
         }
         let held_back = self.server_reads.len();
+        let outer = self.enter(condition.as_ref(), false);
         let otherwise = self.value(otherwise);
+        self.scope.kernel = outer;
         if condition.as_ref().is_some_and(excludes_full_socket) {
             self.server_reads.truncate(held_back);
         }

@@ -119,7 +119,12 @@ impl<'a> Checker<'a> {
             span,
             "no field, option, constant or other name",
         );
-        let diagnostic = did_you_mean(diagnostic, text, span, candidates);
+        let diagnostic = match text {
+            "kernel" => {
+                diagnostic.help("`kernel has NAME` asks for what a kernel has; versions are not compared")
+            }
+            _ => did_you_mean(diagnostic, text, span, candidates),
+        };
         self.fail(diagnostic)
     }
 

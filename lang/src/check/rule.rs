@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use tcpc_stdlib::event::{EVENT_GROUPS, EVENTS, Event, event};
+use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::unit::Type;
 
 use super::access::implies_full_socket;
@@ -41,19 +42,24 @@ impl<'a> Checker<'a> {
             events: events.clone(),
             full_socket: false,
             family: None,
+            kernel: raised_since(&events),
             rule: id,
             locals: Vec::new(),
         };
         let mut sample = None;
         let (condition, body, ends) = self.within(scope, |checker| {
-            for event in &events {
-                checker.require(event.name, event.since, head);
-            }
             sample = rule.sample.as_ref().and_then(|share| checker.share(share));
             let condition = rule.condition.as_ref().and_then(|condition| checker.test(condition));
             checker.scope.full_socket = condition.as_ref().is_some_and(implies_full_socket);
             let sets = &checker.program.sets;
             checker.scope.family = condition.as_ref().and_then(|test| FamilyOf::condition(test, sets).holds);
+            // An event asks for its kernel too, unless the condition does.
+            let raised = std::mem::replace(&mut checker.scope.kernel, KernelVersion::FLOOR);
+            checker.enter(condition.as_ref(), true);
+            for event in &events {
+                checker.require(event.name, event.since, head);
+            }
+            checker.scope.kernel = checker.scope.kernel.max(raised);
             let (body, ends) = checker.body(&rule.body);
             (condition, body, ends)
         });
@@ -237,6 +243,12 @@ fn with_sample(share: Option<u64>, condition: Option<Expr>, head: Span) -> Optio
             Expr { kind: ExprKind::And(Box::new(drawn), Box::new(condition)), ty: Type::Bool, span }
         }
     })
+}
+
+/// The oldest kernel on which a rule with these events can run.
+fn raised_since(events: &[&Event]) -> KernelVersion {
+    let first = events.iter().map(|event| event.since).min();
+    first.unwrap_or(KernelVersion::FLOOR).max(KernelVersion::FLOOR)
 }
 
 /// The label, or `on` and the events.

@@ -7,6 +7,7 @@ use super::declare::duplicate;
 use super::expr::name_in_motion;
 use super::family::FamilyOf;
 use super::field::writable_field;
+use super::kernel::is_of_the_kernel;
 use super::rule::ends_event;
 use super::{Checker, LocalName, Term, fold};
 use crate::ast::{Expr as Ast, Name, Stmt as AstStmt};
@@ -19,6 +20,7 @@ impl<'a> Checker<'a> {
     pub(super) fn block(&mut self, statements: &'a [AstStmt]) -> (Vec<Stmt>, bool) {
         let outer_names = self.scope.locals.len();
         let (outer_socket, outer_family) = (self.scope.full_socket, self.scope.family);
+        let outer_kernel = self.scope.kernel;
         let mut checked = Vec::with_capacity(statements.len());
         // Assignments of this block that nothing between them and a next one can tell apart.
         let mut assigned: Vec<(&'a str, Span)> = Vec::new();
@@ -47,6 +49,7 @@ impl<'a> Checker<'a> {
         self.leave_names(outer_names);
         self.scope.full_socket = outer_socket;
         self.scope.family = outer_family;
+        self.scope.kernel = outer_kernel;
         (checked, ends)
     }
 
@@ -94,18 +97,28 @@ impl<'a> Checker<'a> {
         let outer_family = self.scope.family;
         self.scope.full_socket = outer || holds;
         self.scope.family = family.holds.or(outer_family);
+        let outer_kernel = self.enter(condition.as_ref(), true);
         let (then, then_ends) = self.block(then);
         self.scope.full_socket = outer || fails;
         self.scope.family = family.fails.or(outer_family);
+        self.scope.kernel = outer_kernel;
+        self.enter(condition.as_ref(), false);
         let (otherwise, otherwise_ends) = self.block(otherwise);
         // What comes next runs only if a branch came to its end.
         self.scope.full_socket = outer || (then_ends && fails) || (otherwise_ends && holds);
         let after = if then_ends { family.fails } else { None };
         self.scope.family = after.or(family.holds.filter(|_| otherwise_ends)).or(outer_family);
+        self.scope.kernel = outer_kernel;
+        if then_ends {
+            self.enter(condition.as_ref(), false);
+        }
+        if otherwise_ends {
+            self.enter(condition.as_ref(), true);
+        }
         Some((StmtKind::If(condition?, then, otherwise), then_ends && otherwise_ends))
     }
 
-    /// `let NAME = EXPR`. A constant needs no place of its own.
+    /// `let NAME = EXPR`. A constant needs no place of its own, be it one only when the policy is loaded.
     fn local(&mut self, name: &'a Name, value: &'a Ast) -> Option<StmtKind> {
         let hides = self.reject_reserved(name);
         let earlier = self.scope.locals.iter().find(|local| local.name == name.text).map(|local| local.span);
@@ -117,7 +130,9 @@ impl<'a> Checker<'a> {
         let term = self.term(value);
         self.flush_server_reads();
         let (meaning, statement) = match term {
-            Some(Term::Value(value)) if fold::constant(&value).is_some() => (Some(Term::Value(value)), None),
+            Some(Term::Value(value)) if fold::constant(&value).is_some() || is_of_the_kernel(&value) => {
+                (Some(Term::Value(value)), None)
+            }
             Some(Term::Value(value)) if value.ty == Type::Name => {
                 self.report(
                     name_in_motion(value.span).note("read the option where its name is compared instead"),

@@ -194,6 +194,7 @@ impl Program {
                 write!(out, " {})", name.unwrap_or_else(|| format!("set.{index}")))
             }
             ExprKind::Sampled(share) => write!(out, "(sampled {share})"),
+            ExprKind::KernelHas(feature) => write!(out, "(kernel has {})", feature.written()),
             ExprKind::IsRole(role) => write!(out, "(role {})", show_role(*role)),
             ExprKind::IsSegment(segments) => {
                 let names: Vec<&str> = segments.iter().map(|segment| segment.name).collect();

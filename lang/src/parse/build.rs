@@ -126,6 +126,21 @@ pub fn later_expr(cx: &mut Context, keyword: &str, span: Span) -> Expr {
     Expr { kind: ExprKind::Error, span }
 }
 
+/// `kernel has 6.15`.
+pub fn has_version(cx: &mut Context, l: u32, r: u32) -> Expr {
+    cx.diagnostics.push(
+        Diagnostic::new(
+            Code::UnknownFeature,
+            "a kernel is asked for what it has, not for its version",
+            span(l, r),
+            "a version",
+        )
+        .note("distributions bring new things to old versions, so a version says little")
+        .help("name what is used: `kernel has rto_max`"),
+    );
+    Expr { kind: ExprKind::Error, span: span(l, r) }
+}
+
 /// `fire EVENT [{ ARGS }]`; its expectation is found by [`join_expectations`].
 pub fn fire(event: Name, args: Option<Vec<(Name, Expr)>>, l: u32, r: u32) -> Step {
     Step::Fire { event, args: args.unwrap_or_default(), expect: None, span: span(l, r) }

@@ -24,12 +24,17 @@ const GROUPS: &[Group] = &[
         members: &["given", "fire", "advance", "expect", "connection", ";", "NAME"],
         words: "a step of the test",
     },
+    Group {
+        signs: &["reading", "NAME"],
+        members: &["reading", "NAME", "VERSION"],
+        words: "the name of something that kernels have",
+    },
     Group { signs: &["=", "+="], members: &["=", "+=", "-=", "[", ".", "("], words: "`=`" },
     Group {
         signs: &["INT", "(", "NAME"],
         members: &[
             "NAME", "PATH", "INT", "QUANTITY", "TEXT", "IP", "PREFIX", "BAD", "true", "false", "(", "if",
-            "not", "counter", "rule", "{",
+            "not", "counter", "rule", "kernel", "{",
         ],
         words: "a value",
     },

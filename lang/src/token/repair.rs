@@ -29,12 +29,21 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
                 "rule" if (name_follows && after != Some(Token::Assign)) || is_text => {
                     Token::Soft(Soft::Rule)
                 }
+                "kernel" if matches!(next, Some((Token::Name("has"), place)) if same_line(text, span, place)) => {
+                    Token::Soft(Soft::Kernel)
+                }
+                "has" if is_soft(previous, Soft::Kernel) => Token::Soft(Soft::Has),
+                "reading" if is_soft(previous, Soft::Has) && name_follows => Token::Soft(Soft::Reading),
                 "emit" | "observe" if starts && name_follows => Token::Later(word),
                 _ => token,
             };
         }
-        previous = Some((token, span));
+        previous = Some(tokens[index]);
     }
+}
+
+fn is_soft(token: Option<Spanned>, word: Soft) -> bool {
+    token.is_some_and(|(token, _)| token == Token::Soft(word))
 }
 
 /// Whether no line ends between the two.

@@ -41,6 +41,9 @@ impl World for Still {
     fn syn_tos(&mut self) -> u8 {
         0x20
     }
+    fn has(&mut self, _: &Feature) -> bool {
+        false
+    }
     fn now(&mut self) -> u64 {
         7
     }

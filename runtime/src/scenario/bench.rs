@@ -6,9 +6,10 @@ use tcpc_compiler::object::ObjectFile;
 use tcpc_lang::hir::{CounterId, Given, Program, Role, RuleId, Value};
 use tcpc_lang::show::show_value;
 use tcpc_stdlib::event::{Arg, Event};
+use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::Field;
-use tcpc_stdlib::kernel::{RETURN_OK, errno_name};
-use tcpc_stdlib::manifest::Manifest;
+use tcpc_stdlib::kernel::{KernelVersion, RETURN_OK, errno_name};
+use tcpc_stdlib::manifest::{FeatureInfo, Manifest};
 use tcpc_stdlib::option::SockOption;
 use tcpc_stdlib::unit::{Unit, jiffies, jiffies_to_nanos};
 
@@ -99,7 +100,7 @@ impl<'a> Bench<'a> {
             ));
         }
         self.require_enabled(event)?;
-        self.resolve_jiffies();
+        self.resolve_constants();
         let before = self.hits();
         self.last = Last { event: Some(event), args, ..Last::default() };
         self.world.begin(event, args);
@@ -184,13 +185,17 @@ impl<'a> Bench<'a> {
         refused.filter_map(row).collect()
     }
 
-    /// Gives the constants that depend on HZ their values, as a loader does.
-    fn resolve_jiffies(&mut self) {
+    /// Gives the constants that depend on the kernel their values, as a loader does.
+    fn resolve_constants(&mut self) {
         let hz = self.world.kernel.hz;
         let ticks = |nanos| jiffies(nanos, hz).min(i32::MAX as u64) as u32;
         let constants = self.manifest.jiffies.iter().map(|row| (row.symbol.clone(), ticks(row.nanos)));
-        let constants: Vec<_> =
-            constants.chain(self.manifest.hz_symbol.clone().map(|name| (name, hz))).collect();
+        let version = self.world.kernel.version;
+        let has =
+            |info: &FeatureInfo| KernelVersion::parse(&info.kernel).is_some_and(|since| since <= version);
+        let features = self.manifest.features.iter().map(|info| (info.symbol.clone(), has(info).into()));
+        let hz_itself = self.manifest.hz_symbol.clone().map(|name| (name, hz));
+        let constants: Vec<_> = constants.chain(features).chain(hz_itself).collect();
         for (symbol, number) in constants {
             if let Some(place) = self
                 .place(&symbol)
@@ -249,6 +254,10 @@ impl eval::World for Bench<'_> {
 
     fn syn_tos(&mut self) -> u8 {
         self.world.sock.syn_tos.unwrap_or(0)
+    }
+
+    fn has(&mut self, feature: &Feature) -> bool {
+        feature.since <= self.world.kernel.version
     }
 
     fn now(&mut self) -> u64 {
