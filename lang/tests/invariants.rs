@@ -125,7 +125,9 @@ fn block(program: &Program, rule: &Rule, id: RuleId, statements: &[Stmt]) {
                     }
                 }
             }
-            StmtKind::Send(id) => program.sends[id.index()].values.iter().for_each(|value| expr(program, value)),
+            StmtKind::Send(id) => {
+                program.sends[id.index()].values.iter().for_each(|value| expr(program, value))
+            }
             StmtKind::SetField(field, value) => {
                 assert!(field.writable && field.unit.scale() == Some(1));
                 assert_eq!(value.ty, field.ty);
