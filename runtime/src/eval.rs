@@ -4,12 +4,13 @@
 //! compiler. Numbers are in the canonical unit of their type.
 
 use tcpc_lang::hir::{
-    ArithOp, CompareOp, CounterId, Expr, ExprKind, LocalId, Program, Role, RuleId, Set, Value,
+    ArithOp, CompareOp, CounterId, Expr, ExprKind, HeaderId, LocalId, Program, Role, RuleId, Set, Value,
 };
 use tcpc_stdlib::builtin::{BuiltinId, HASH_FACTOR, HASH_START, draw};
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::{Field, field};
+use tcpc_stdlib::header::Segment;
 use tcpc_stdlib::kernel::is_mapped;
 use tcpc_stdlib::option::SockOption;
 
@@ -29,6 +30,10 @@ pub trait World {
     fn syn_tos(&mut self) -> u8;
     /// Whether the kernel has something that not every kernel has.
     fn has(&mut self, feature: &Feature) -> bool;
+    /// The segment that goes out, if one does.
+    fn segment(&mut self) -> Option<&'static Segment>;
+    /// The TCP header options of the segment at hand: of the one that went out, else of the one that came in.
+    fn header_options(&mut self) -> Vec<u8>;
     /// Nanoseconds since boot.
     fn now(&mut self) -> u64;
     /// A random number below 2^32.
@@ -124,8 +129,13 @@ impl<'a, W: World> Evaluator<'a, W> {
             ExprKind::IsRole(role) => u64::from(self.world.role() == *role),
             ExprKind::Sampled(share) => u64::from(u64::from(draw(self.world.cookie())) < *share),
             ExprKind::KernelHas(feature) => u64::from(feature.is_everywhere() || self.world.has(feature)),
-            ExprKind::IsSegment(_) | ExprKind::Received(_) | ExprKind::HeaderField(..) => {
-                return Err("a header option".into());
+            ExprKind::IsSegment(segments) => {
+                u64::from(self.world.segment().is_some_and(|segment| segments.contains(&segment)))
+            }
+            ExprKind::Received(header) => u64::from(self.header(*header)?.is_some()),
+            ExprKind::HeaderField(header, index) => {
+                let values = self.header(*header)?;
+                values.and_then(|values| values.get(usize::from(*index)).copied()).unwrap_or(0)
             }
             ExprKind::Reply(event) => self.world.reply(event).unwrap_or(0),
             ExprKind::HasReply => u64::from(self.world.has_reply()),
@@ -138,6 +148,13 @@ impl<'a, W: World> Evaluator<'a, W> {
             | ExprKind::Let(..)
             | ExprKind::If(..) => return Err("a value that is no number".into()),
         })
+    }
+
+    /// The fields of a TCP header option, if the segment at hand has it.
+    fn header(&mut self, header: HeaderId) -> Result<Option<Vec<u64>>, EvalError> {
+        let header = self.program.headers.get(header.index()).ok_or("a header option that is not there")?;
+        let options = self.world.header_options();
+        Ok(options_of(&options).find_map(|option| header.decode(option)))
     }
 
     fn number(&mut self, expr: &Expr) -> Result<u64, EvalError> {
@@ -222,6 +239,19 @@ pub fn arithmetic(op: ArithOp, left: u64, right: u64) -> u64 {
         ArithOp::Shl => left.checked_shl(shift).unwrap_or(0),
         ArithOp::Shr => left.checked_shr(shift).unwrap_or(0),
     }
+}
+
+/// The options in the bytes after a TCP header, each with its kind and length; what makes no sense ends them.
+fn options_of(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        while let [1, tail @ ..] = rest {
+            rest = tail;
+        }
+        let length = usize::from(*rest.get(1)?);
+        let option = rest.get(..length).filter(|option| option.len() >= 2 && option[0] != 0)?;
+        rest = &rest[length..];
+        Some(option)
+    })
 }
 
 /// `hash`: a number below 2^32 from words; an address is four of them.

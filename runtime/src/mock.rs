@@ -7,17 +7,20 @@
 //! ```
 
 mod context;
+mod header;
 mod helpers;
 pub mod kernel;
 pub mod maps;
 pub mod options;
 pub mod sock;
+mod syn;
 
 pub use helpers::HelperResult;
 pub use kernel::MockKernel;
 pub use sock::MockSock;
 
 use tcpc_stdlib::event::Event;
+use tcpc_stdlib::header::Segment;
 
 use crate::guest::Memory;
 
@@ -38,13 +41,19 @@ pub type Errno = &'static str;
 impl World {
     /// Raises an event: the socket becomes what it is then, and the context shows it.
     pub fn begin(&mut self, event: &'static Event, args: [u32; 4]) {
-        self.sock.begin(event, args);
+        self.begin_for(event, args, None);
+    }
+
+    /// Raises an event for a segment that is sent.
+    pub fn begin_for(&mut self, event: &'static Event, args: [u32; 4], sent: Option<&'static Segment>) {
+        self.sock.begin(event, args, sent);
         self.memory.begin(self.sock.context(), self.sock.dangerous_fields());
     }
 
     /// Takes over what the program wrote to the socket through the context.
     pub fn end(&mut self) {
         self.sock.take_written(&self.memory.context);
+        self.sock.finish_segment();
     }
 
     /// The answer in the kernel's unit, if the program gave one.

@@ -58,11 +58,11 @@ pub struct Failure {
     pub column: u32,
     /// What was found for each name in it.
     pub actual: Vec<Actual>,
-    /// The event raised before it.
+    /// The event raised before it, or the segment sent.
     pub event: Option<String>,
     /// The rules that ran in that event; `None` if the object does not count them.
     pub rules: Option<Vec<String>>,
-    /// Assignments that the kernel refused in that event.
+    /// What the kernel refused in it.
     pub refused: Vec<Refused>,
 }
 
@@ -75,12 +75,12 @@ pub struct Actual {
     pub value: String,
 }
 
-/// An assignment that the kernel refused.
+/// An assignment, or the sending of a header option, that the kernel refused.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Refused {
-    /// The option.
+    /// The option; `send OPTION` of a header option.
     pub option: String,
-    /// The value.
+    /// The value; empty of a header option.
     pub value: String,
     /// The error's name.
     pub errno: String,
@@ -193,7 +193,8 @@ fn render_failure(text: &mut String, report: &Report, failure: &Failure) {
         let at = at.map(|at| format!(" on line {at}")).unwrap_or_default();
         let meaning = ERRNOS.iter().find(|row| Some(row.number) == errno_number(errno));
         let meaning = meaning.map(|row| format!(" ({})", row.meaning)).unwrap_or_default();
-        line(text, format_args!("    `{option} = {value}`{at} failed with {errno}{meaning}"));
+        let what = if value.is_empty() { option.clone() } else { format!("{option} = {value}") };
+        line(text, format_args!("    `{what}`{at} failed with {errno}{meaning}"));
     }
 }
 

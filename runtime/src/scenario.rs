@@ -73,7 +73,7 @@ pub fn run_tests_on(
             report.filtered += 1;
             continue;
         }
-        let mut bench = Bench::new(object, &image, program);
+        let mut bench = Bench::new(object, &image, program, source);
         let status = Runner { bench: &mut bench, source }.run(test);
         report.tests.push(TestResult { name: test.name.clone(), line: source.line(test.span.start), status });
         for (reach, hits) in report.rules.iter_mut().zip(bench.hits()) {
@@ -104,9 +104,9 @@ impl Runner<'_, '_> {
                     let line = Some(self.source.line(span.start));
                     self.bench.fire(event, *args).map_err(errored(line))?;
                 }
-                Step::Transmit { span, .. } => {
+                Step::Transmit { segment, span } => {
                     let line = Some(self.source.line(span.start));
-                    return Err(errored(line)("segments cannot be sent yet".into()));
+                    self.bench.transmit(segment).map_err(errored(line))?;
                 }
                 Step::Advance(nanos) => self.bench.advance(*nanos),
                 Step::Expect(expr) => self.expect(expr)?,
@@ -132,7 +132,7 @@ impl Runner<'_, '_> {
                 line,
                 column,
                 actual: leaves::actual(expr, self.bench, self.source),
-                event: self.bench.last.event.map(|event| event.name.to_string()),
+                event: self.bench.last.name(),
                 rules: self.bench.last.rules.clone(),
                 refused: self.bench.last.refused.clone(),
             }))),

@@ -3,6 +3,7 @@
 //! Numbers are those of `__BPF_FUNC_MAPPER` in `include/uapi/linux/bpf.h`; that a helper is
 //! available was seen by loading a program that calls it.
 
+use crate::header::LOAD_FROM_SYN;
 use crate::kernel::{KernelVersion, v};
 
 /// One helper.
@@ -23,7 +24,47 @@ pub struct Helper {
 /// Helpers that give the same value throughout one run of a program and change nothing.
 pub const CONSTANT_HELPERS: &[&str] = &["bpf_get_socket_cookie"];
 
+/// A helper that fails in all events but a few.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelperLimit {
+    /// Its name.
+    pub helper: &'static str,
+    /// The events that may call it.
+    pub events: &'static [&'static str],
+    /// A flag in its last argument with which every event may.
+    pub unless: Option<u64>,
+    /// What it fails with elsewhere.
+    pub errno: &'static str,
+}
+
+/// Events in which a socket map takes a socket: when it is connected or listens.
+const WITH_NEW_SOCKET: &[&str] = &["active_established", "passive_established", "tcp_listen"];
+/// Events with the header of a segment.
+const WITH_HEADER: &[&str] = &["active_established", "passive_established", "parse_hdr_opt", "write_hdr_opt"];
+
+/// Helpers that fail in all events but a few.
+#[rustfmt::skip]
+pub const HELPER_LIMITS: &[HelperLimit] = &[
+    HelperLimit { helper: "bpf_sock_map_update",  events: WITH_NEW_SOCKET,    unless: None,                errno: "EOPNOTSUPP" },
+    HelperLimit { helper: "bpf_sock_hash_update", events: WITH_NEW_SOCKET,    unless: None,                errno: "EOPNOTSUPP" },
+    HelperLimit { helper: "bpf_load_hdr_opt",     events: WITH_HEADER,        unless: Some(LOAD_FROM_SYN), errno: "EPERM" },
+    HelperLimit { helper: "bpf_store_hdr_opt",    events: &["write_hdr_opt"], unless: None,                errno: "EPERM" },
+    HelperLimit { helper: "bpf_reserve_hdr_opt",  events: &["hdr_opt_len"],   unless: None,                errno: "EPERM" },
+];
+
+impl HelperLimit {
+    /// Whether it fails in an event of this name when its last argument has these flags.
+    pub fn forbids(&self, event: &str, flags: u64) -> bool {
+        !self.events.contains(&event) && self.unless.is_none_or(|unless| flags & unless == 0)
+    }
+}
+
 impl Helper {
+    /// The events that it is limited to, if it is.
+    pub fn limit(&self) -> Option<&'static HelperLimit> {
+        HELPER_LIMITS.iter().find(|limit| limit.helper == self.name)
+    }
+
     /// Whether a second call in one run is superfluous.
     pub fn is_constant(&self) -> bool {
         CONSTANT_HELPERS.contains(&self.name)
@@ -141,3 +182,26 @@ pub const HELPERS: &[Helper] = &[
     Helper { id: 210, name: "bpf_cgrp_storage_get", since: v(6, 2), gpl: false, doc: "" },
     Helper { id: 211, name: "bpf_cgrp_storage_delete", since: v(6, 2), gpl: false, doc: "" },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::event;
+    use crate::kernel::errno_number;
+
+    #[test]
+    fn limits_are_of_known_helpers_and_events() {
+        for limit in HELPER_LIMITS {
+            assert!(helper(limit.helper).is_some() && errno_number(limit.errno).is_some(), "{limit:?}");
+            assert!(limit.events.iter().all(|name| event(name).is_some()), "{limit:?}");
+        }
+    }
+
+    #[test]
+    fn the_syn_can_be_searched_in_every_event() {
+        let load = helper("bpf_load_hdr_opt").and_then(Helper::limit);
+        assert!(load.is_some_and(|load| load.forbids("hdr_opt_len", 0)));
+        assert!(load.is_some_and(|load| !load.forbids("hdr_opt_len", LOAD_FROM_SYN)));
+        assert!(load.is_some_and(|load| !load.forbids("parse_hdr_opt", 0)));
+    }
+}

@@ -18,6 +18,8 @@ pub enum Argument {
     Memory,
     /// Memory that the helper fills; the next argument says how much.
     Buffer,
+    /// Initialised memory that the helper reads and then writes over; the next argument says how much.
+    Exchange,
     /// Bytes of the memory before it, at least 1.
     Size,
     /// Any number.
@@ -70,6 +72,7 @@ pub const SIGNATURES: &[Signature] = {
         Signature { id: 118, arguments: &[],                                     outcome: Outcome::Number },
         Signature { id: 122, arguments: &[Context],                              outcome: Outcome::Number },
         Signature { id: 125, arguments: &[],                                     outcome: Outcome::Number },
+        Signature { id: 142, arguments: &[Context, Exchange, Size, Number],      outcome: Outcome::Number },
         Signature { id: 143, arguments: &[Context, Memory, Size, Number],        outcome: Outcome::Number },
         Signature { id: 144, arguments: &[Context, Number, Number],              outcome: Outcome::Number },
     ]
@@ -85,7 +88,7 @@ mod tests {
         for signature in SIGNATURES {
             assert!(helper_by_id(signature.id).is_some(), "{signature:?}");
             for (at, argument) in signature.arguments.iter().enumerate() {
-                let sized = matches!(argument, Argument::Memory | Argument::Buffer);
+                let sized = matches!(argument, Argument::Memory | Argument::Buffer | Argument::Exchange);
                 assert_eq!(sized, signature.arguments.get(at + 1) == Some(&Argument::Size), "{signature:?}");
             }
         }

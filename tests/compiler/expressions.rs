@@ -9,6 +9,7 @@ use tcpc_runtime::eval::{Evaluator, World};
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::{Field, field};
+use tcpc_stdlib::header::Segment;
 use tcpc_stdlib::option::SockOption;
 
 use super::bench::Bench;
@@ -177,6 +178,12 @@ impl World for Values {
         unreachable!()
     }
     fn has(&mut self, _: &Feature) -> bool {
+        unreachable!()
+    }
+    fn segment(&mut self) -> Option<&'static Segment> {
+        unreachable!()
+    }
+    fn header_options(&mut self) -> Vec<u8> {
         unreachable!()
     }
     fn now(&mut self) -> u64 {

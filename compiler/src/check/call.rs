@@ -1,7 +1,7 @@
 //! Calls of helpers.
 
 use tcpc_stdlib::event::Event;
-use tcpc_stdlib::helper::helper;
+use tcpc_stdlib::helper::{helper, helper_by_id};
 use tcpc_stdlib::option::{Verdict, option};
 use tcpc_stdlib::signature::{Argument, Outcome, Signature, signature};
 
@@ -28,6 +28,7 @@ impl Checker<'_> {
                 .map_err(|why| format!("argument r{register}: {why}"))?;
         }
         harmless(state, signature)?;
+        allowed(state, signature)?;
 
         state.registers[CLOBBERED].fill(Value::Nothing);
         let outcome = match (signature.outcome, map) {
@@ -60,6 +61,11 @@ impl Checker<'_> {
             (Argument::Value, _) => self.readable(state, value, shape(|map| map.value_size)),
             (Argument::Memory, _) => self.readable(state, value, sizes(state, register + 1)?.1),
             (Argument::Buffer, _) => self.filled(state, value, sizes(state, register + 1)?),
+            (Argument::Exchange, _) => {
+                let (least, most) = sizes(state, register + 1)?;
+                self.readable(state, value, most)?;
+                self.filled(state, value, (least, most))
+            }
             (Argument::Size | Argument::Number, _) => number(state, register).map(|_| ()),
         }
     }
@@ -123,6 +129,21 @@ fn harmless(state: &State, signature: &Signature) -> Step {
     };
     match state.events.iter().any(forbidden) {
         true => Err(format!("`{}` may be set in an event where it runs the program again", option.kernel)),
+        false => Ok(()),
+    }
+}
+
+/// Some helpers fail in all events but a few, unless a flag in their last argument says otherwise.
+fn allowed(state: &State, signature: &Signature) -> Step {
+    let Some(helper) = helper_by_id(signature.id) else { return Ok(()) };
+    let Some(limit) = helper.limit() else { return Ok(()) };
+    let last = FIRST + signature.arguments.len() as u8 - 1;
+    let flags = number(state, last)?.known().unwrap_or(0);
+    let forbidden = |event: Option<&Event>| limit.forbids(event.map_or("", |event| event.name), flags);
+    match state.events.iter().any(forbidden) {
+        true => {
+            Err(format!("`{}` may be called in an event where it fails with {}", helper.name, limit.errno))
+        }
         false => Ok(()),
     }
 }

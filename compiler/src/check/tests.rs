@@ -386,6 +386,80 @@ fn arguments_must_be_written_in_full() {
     refuses(always(key), "not all of its 8 bytes");
 }
 
+/// `load_hdr_opt(ctx, 8 bytes of the frame, 8, flags)`; the bytes are stored before.
+fn search(flags: i32) -> Vec<Insn> {
+    vec![
+        st_imm(Size::DW, 10, -8, 28),
+        mov64_reg(1, 6),
+        mov64_reg(2, 10),
+        alu64_imm(AluOp::Add, 2, -8),
+        mov64_imm(3, 8),
+        mov64_imm(4, flags),
+        call(142),
+    ]
+}
+
+/// `NUMBER(ctx, 8 bytes of the frame, 8, 0)` or `NUMBER(ctx, 8, 0)`.
+fn header_helper(number: u32) -> Vec<Insn> {
+    match number {
+        144 => vec![mov64_reg(1, 6), mov64_imm(2, 8), mov64_imm(3, 0), call(144)],
+        _ => [search(0)[..6].to_vec(), vec![call(number)]].concat(),
+    }
+}
+
+#[test]
+fn the_memory_that_a_search_writes_over() {
+    accepts(on(13, join([search(0), vec![ldx(Size::DW, 3, 10, -8)]])));
+    let mut unwritten = search(0);
+    unwritten[0] = st_imm(Size::W, 10, -8, 28);
+    refuses(on(13, unwritten), "not all of its 8 bytes");
+    let mut leaked = search(0);
+    leaked[0] = stx(Size::DW, 10, 6, -8);
+    refuses(on(13, leaked), "not all of its 8 bytes");
+    let mut constant = join([address(7, RODATA), search(0)]);
+    constant[4] = mov64_reg(2, 7);
+    constant[5] = mov64_imm(0, 0);
+    refuses(on(13, constant), "`.rodata` is read-only");
+    let mut counters = join([address(7, BSS), search(0)]);
+    counters[4] = mov64_reg(2, 7);
+    counters[5] = mov64_imm(0, 0);
+    accepts(on(13, counters));
+}
+
+/// What was stored before is not there afterwards: a map's value is found with it only if that is proven anew.
+#[test]
+fn what_a_search_leaves_is_not_what_was_stored() {
+    let index = |before: Vec<Insn>| {
+        let load = vec![ldx(Size::DW, 3, 10, -8), alu64_reg(AluOp::Add, 7, 3), ldx(Size::B, 4, 7, 0)];
+        on(13, join([address(7, RODATA), before, load]))
+    };
+    accepts(index(vec![st_imm(Size::DW, 10, -8, 28)]));
+    refuses(index(search(0)), "an offset that is not bounded");
+}
+
+#[test]
+fn helpers_are_called_where_they_do_something() {
+    for number in [144, 143, 142] {
+        for op in 1..=15 {
+            let fits = match number {
+                144 => op == 14,
+                143 => op == 15,
+                _ => [4, 5, 13, 15].contains(&op),
+            };
+            match fits {
+                true => accepts(on(op, header_helper(number))),
+                false => refuses(on(op, header_helper(number)), "fails with EPERM"),
+            }
+        }
+        refuses(always(header_helper(number)), "fails with EPERM");
+    }
+    // The SYN can be searched wherever it was saved.
+    accepts(always(search(1)));
+    let mut unknown_flags = search(0);
+    unknown_flags[5] = unknown(4);
+    refuses(always(unknown_flags), "fails with EPERM");
+}
+
 #[test]
 fn addresses_in_arguments_are_not_numbers() {
     let mut leaked = set(1, 7);

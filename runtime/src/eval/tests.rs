@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use tcpc_lang::hir::{Local, SetId};
+use tcpc_lang::hir::{HeaderField, HeaderOption, Local, SetId};
 use tcpc_lang::source::Span;
 use tcpc_stdlib::event::event;
+use tcpc_stdlib::header;
 use tcpc_stdlib::option::option;
 use tcpc_stdlib::unit::Type;
 
@@ -44,6 +45,12 @@ impl World for Still {
     fn has(&mut self, _: &Feature) -> bool {
         false
     }
+    fn segment(&mut self) -> Option<&'static Segment> {
+        header::segment("fin")
+    }
+    fn header_options(&mut self) -> Vec<u8> {
+        vec![1, 1, 254, 4, 0x12, 0x34, 28, 4, 0x81, 0x2c, 0, 254, 5, 0xcc, 0x01, 7]
+    }
     fn now(&mut self) -> u64 {
         7
     }
@@ -75,7 +82,7 @@ fn number(number: u64) -> Box<Expr> {
 fn evaluate_between(local: u128, remote: u128, kind: ExprKind) -> Result<Value, EvalError> {
     let set = Set { name: None, element: Type::Int, ranges: vec![(5, 5), (10, 20)], span: Span::default() };
     let locals = vec![Local { name: "x".into(), ty: Type::Int }];
-    let program = Program { sets: vec![set], locals, ..Program::default() };
+    let program = Program { sets: vec![set], locals, headers: headers(), ..Program::default() };
     let mut world = Still { local, remote };
     Evaluator::new(&program, &mut world).value(&expr(kind))
 }
@@ -159,6 +166,51 @@ fn functions_do_what_their_names_say() {
     // Half of the random numbers are below 2^31.
     assert_eq!(call(BuiltinId::Sample, &[0x8000_0001]), 1);
     assert_eq!(call(BuiltinId::Sample, &[0x8000_0000]), 0);
+}
+
+/// The user timeout option, and an experiment that stands after the end of the list.
+fn headers() -> Vec<HeaderOption> {
+    let option = |kind, exid: Option<u16>, bits: &[u8]| {
+        let mut at = if exid.is_none() { 16 } else { 32 };
+        let field = |bits: &u8| {
+            let field = HeaderField { name: String::new(), bits: *bits, at, span: Span::default() };
+            at += u16::from(*bits);
+            field
+        };
+        let fields = bits.iter().map(field).collect();
+        HeaderOption { name: String::new(), kind, exid, fields, span: Span::default() }
+    };
+    vec![option(28, None, &[1, 15]), option(254, Some(0xcc01), &[8]), option(28, None, &[8])]
+}
+
+#[test]
+fn options_are_read_from_the_segment_at_hand() {
+    let received = |id| evaluate(ExprKind::Received(HeaderId(id)));
+    // One is after the end, one has another length.
+    assert_eq!([0, 1, 2].map(received), [1, 0, 0]);
+    let field = |id, index| evaluate(ExprKind::HeaderField(HeaderId(id), index));
+    assert_eq!([field(0, 0), field(0, 1), field(0, 9), field(1, 0)], [1, 300, 0, 0]);
+    assert!(evaluate_between(1, 2, ExprKind::Received(HeaderId(9))).is_err());
+}
+
+#[test]
+fn options_that_make_no_sense_end_the_search() {
+    let count = |bytes| options_of(bytes).count();
+    assert_eq!(count(&[]), 0);
+    assert_eq!(count(&[1, 1]), 0);
+    assert_eq!(count(&[1, 28, 2, 1, 99]), 1);
+    assert_eq!(count(&[28, 2, 99, 1, 28, 2]), 1);
+    assert_eq!(count(&[28, 2, 99, 7, 28, 2]), 1);
+    assert_eq!(count(&[28, 2, 0, 2, 28, 2]), 1);
+}
+
+#[test]
+fn the_segment_that_goes_out_is_one_of_several() {
+    let is = |names: &[&str]| {
+        let segments = names.iter().filter_map(|name| header::segment(name)).collect();
+        evaluate(ExprKind::IsSegment(segments))
+    };
+    assert_eq!((is(&["syn", "fin"]), is(&["syn", "established"]), is(&[])), (1, 0, 0));
 }
 
 #[test]

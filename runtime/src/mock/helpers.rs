@@ -46,6 +46,9 @@ impl World {
                 self.check_context(first)?;
                 self.set_callback_flags(second as u32)
             }
+            "bpf_reserve_hdr_opt" => self.reserve_header(args)?,
+            "bpf_store_hdr_opt" => self.store_header(args)?,
+            "bpf_load_hdr_opt" => self.load_header(args)?,
             "bpf_setsockopt" => return self.setsockopt(args),
             "bpf_getsockopt" => return self.getsockopt(args),
             _ => return Err("the mock kernel does not have this helper".into()),
@@ -129,70 +132,29 @@ impl World {
         Ok(HelperResult { value, option: option.map(|option| (option, bytes)) })
     }
 
-    /// The SYN that the listener saved, from its IP header on or from its TCP header on. `TCP_SAVED_SYN` wants no
-    /// more bytes than there are; the others say how many they copied and work on request sockets too.
-    fn saved_syn(&self, option: &SockOption, length: usize) -> (u64, Vec<u8>) {
-        if option.get_since.is_none_or(|since| since > self.kernel.version) {
-            return (negated("EINVAL"), Vec::new());
-        }
-        let strict = option.name == "saved_syn";
-        if strict && !self.sock.is_full() {
-            return (negated("EINVAL"), Vec::new());
-        }
-        let mut syn = match self.sock.saved_syn() {
-            Some(syn) => syn,
-            None => return (negated(if strict { "EINVAL" } else { "ENOENT" }), Vec::new()),
-        };
-        match option.name {
-            "bpf_syn" => syn.drain(..syn.len() - TCP_HEADER),
-            // The link header is kept only when asked for, which no socket here does.
-            "bpf_syn_mac" => return (negated("ENOENT"), Vec::new()),
-            _ => syn.drain(..0),
-        };
-        if strict {
-            if length > syn.len() {
-                return (negated("EINVAL"), Vec::new());
-            }
-            syn.truncate(length);
-            return (0, syn);
-        }
-        if length < syn.len() {
-            syn.truncate(length);
-            return (negated("ENOSPC"), syn);
-        }
-        (syn.len() as u64, syn)
+    fn reserve_header(&mut self, args: [u64; 5]) -> Result<u64, String> {
+        let [context, length, flags, ..] = args;
+        self.check_context(context)?;
+        Ok(returned(self.reserve(length, flags)))
     }
-}
 
-/// Bytes of a TCP header without options.
-const TCP_HEADER: usize = 20;
+    fn store_header(&mut self, args: [u64; 5]) -> Result<u64, String> {
+        let [context, at, length, flags, _] = args;
+        self.check_context(context)?;
+        let length = check_length(length)?;
+        let bytes = self.memory.bytes(at, length).map_err(|error| error.to_string())?.to_vec();
+        Ok(returned(self.store(&bytes, flags)))
+    }
 
-impl super::MockSock {
-    /// A SYN from the peer, from its IP header on, if this end saved one.
-    fn saved_syn(&self) -> Option<Vec<u8>> {
-        let asked = matches!(self.options.get("save_syn"), Some(options::Stored::Number(mode)) if *mode != 0);
-        let tos = match self.syn_tos {
-            Some(tos) => tos,
-            None if asked => 0,
-            None => return None,
-        };
-        let mut syn = if self.is_v4() {
-            let total = (20 + TCP_HEADER) as u8;
-            let mut header = vec![0x45, tos, 0, total, 0, 0, 0x40, 0, 64, 6, 0, 0];
-            header.extend((self.remote_ip() as u32).to_be_bytes());
-            header.extend((self.local_ip() as u32).to_be_bytes());
-            header
-        } else {
-            let mut header = vec![0x60 | (tos >> 4), tos << 4, 0, 0, 0, TCP_HEADER as u8, 6, 64];
-            header.extend(self.remote_ip().to_be_bytes());
-            header.extend(self.local_ip().to_be_bytes());
-            header
-        };
-        syn.extend(self.remote_port.to_be_bytes());
-        syn.extend(self.local_port.to_be_bytes());
-        // Sequence numbers 0, five words of header, the flag SYN, no window, no checksum.
-        syn.extend([0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x02, 0, 0, 0, 0, 0, 0]);
-        Some(syn)
+    /// What is found is copied as far as it fits, also when that is an error.
+    fn load_header(&mut self, args: [u64; 5]) -> Result<u64, String> {
+        let [context, at, length, flags, _] = args;
+        self.check_context(context)?;
+        let length = check_length(length)?;
+        let mut bytes = self.memory.bytes(at, length).map_err(|error| error.to_string())?.to_vec();
+        let result = self.load(&mut bytes, flags);
+        self.memory.write(at, &bytes).map_err(|error| error.to_string())?;
+        Ok(result.unwrap_or_else(negated))
     }
 }
 
@@ -209,6 +171,6 @@ fn returned(result: Result<(), Errno>) -> u64 {
 }
 
 /// What a helper returns for an error name: the negated number.
-fn negated(name: &str) -> u64 {
+pub(super) fn negated(name: &str) -> u64 {
     (-i64::from(errno_number(name).unwrap_or(0))) as u64
 }

@@ -1,12 +1,14 @@
 //! A socket: its addresses, the TCP fields a program can see, its options.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tcpc_lang::hir::{Role, Value};
 use tcpc_stdlib::event::{Event, EventRole, Sock, full_socket_state};
 use tcpc_stdlib::field::{Field, Guard, INITIAL, kernel_field};
+use tcpc_stdlib::header::{FIN, SYN, Segment};
 use tcpc_stdlib::kernel::{AF_INET, AF_INET6, MAPPED_FIRST, is_mapped, tcp_state};
 
+use super::header::Outgoing;
 use super::options::Stored;
 
 /// A socket and the event that was last raised on it.
@@ -31,6 +33,12 @@ pub struct MockSock {
     pub syn_tos: Option<u8>,
     /// What identifies it (`SO_COOKIE`).
     pub cookie: u64,
+    /// The header options that the peer's segments carry, its SYN included.
+    pub(super) peer_options: Vec<u8>,
+    /// The segment that goes out in the current event.
+    pub(super) outgoing: Option<Outgoing>,
+    /// The events that were raised on it, or on the listener that it came from.
+    pub(super) raised: BTreeSet<&'static str>,
     pub(super) event: Option<&'static Event>,
     pub(super) args: [u32; 4],
     /// Raw values of TCP fields, by kernel name.
@@ -51,6 +59,9 @@ impl Default for MockSock {
             role: Role::Client,
             syn_tos: None,
             cookie: 1,
+            peer_options: Vec::new(),
+            outgoing: None,
+            raised: BTreeSet::new(),
             event: None,
             args: [0; 4],
             fields: BTreeMap::new(),
@@ -67,11 +78,36 @@ impl MockSock {
     }
 
     /// Makes the socket what it is when the kernel raises this event.
-    pub(super) fn begin(&mut self, event: &'static Event, args: [u32; 4]) {
+    pub(super) fn begin(&mut self, event: &'static Event, args: [u32; 4], sent: Option<&'static Segment>) {
+        self.outgoing = self.outgoing_in(event, args[0], sent);
+        self.raised.insert(event.name);
         self.event = Some(event);
         self.args = args;
         if matches!(event.name, "active_established" | "passive_established") {
             self.establish();
+        }
+    }
+
+    /// Whether an event was raised on it, or on the listener that it came from.
+    pub fn was_raised(&self, event: &str) -> bool {
+        self.raised.contains(event)
+    }
+
+    /// Takes over what an accepted connection has of its listener: options and callback flags, but for those that a
+    /// test gave.
+    pub fn inherit(&mut self, listener: &MockSock) {
+        for (name, value) in &listener.options {
+            self.options.entry(name).or_insert_with(|| value.clone());
+        }
+        let flags = listener.raw("bpf_sock_ops_cb_flags");
+        self.fields.entry("bpf_sock_ops_cb_flags").or_insert(flags);
+        self.raised.extend(&listener.raised);
+    }
+
+    /// Takes over only whether SYNs are kept, unless a test gave that.
+    pub fn inherit_save_syn(&mut self, listener: &MockSock) {
+        if let Some(value) = listener.options.get("save_syn") {
+            self.options.entry("save_syn").or_insert_with(|| value.clone());
         }
     }
 
@@ -126,9 +162,17 @@ impl MockSock {
 
     /// Which end it is in the current event.
     pub fn current_role(&self) -> Role {
-        match self.event.map(|event| event.role) {
-            Some(EventRole::Client) => Role::Client,
-            Some(EventRole::Server) => Role::Server,
+        self.event.map_or(self.role, |event| self.role_in(event, self.segment()))
+    }
+
+    /// Which end it is when an event is raised: only clients send SYNs, only servers answer them.
+    pub fn role_in(&self, event: &Event, segment: Option<&Segment>) -> Role {
+        let opens = segment.filter(|segment| segment.flags & SYN != 0);
+        match (opens, event.role) {
+            (Some(opening), _) if opening.from_request => Role::Server,
+            (Some(_), _) => Role::Client,
+            (None, EventRole::Client) => Role::Client,
+            (None, EventRole::Server) => Role::Server,
             _ => self.role,
         }
     }
@@ -157,7 +201,10 @@ impl MockSock {
     pub fn is_full(&self) -> bool {
         self.event.is_none_or(|event| match event.sock {
             Sock::Full | Sock::Unlocked => true,
-            Sock::FullOrRequest => self.current_role() == Role::Client,
+            Sock::FullOrRequest => match self.segment() {
+                Some(segment) => !segment.from_request,
+                None => self.current_role() == Role::Client,
+            },
             Sock::None => false,
         })
     }
@@ -179,7 +226,16 @@ impl MockSock {
             // The old state: the event comes before the change.
             ("state", _) => self.args[0],
             (_, Some(state)) => named(state),
-            (_, None) => given.unwrap_or_else(|| named("ESTABLISHED")),
+            (_, None) => given.unwrap_or_else(|| named(self.usual_state())),
+        }
+    }
+
+    /// The state of a full socket where the event does not say it: that in which it sends such a segment.
+    fn usual_state(&self) -> &'static str {
+        match self.segment().map_or(0, |segment| segment.flags & (SYN | FIN)) {
+            SYN => "SYN_SENT",
+            FIN => "FIN_WAIT1",
+            _ => "ESTABLISHED",
         }
     }
 
@@ -201,7 +257,10 @@ impl MockSock {
             Guard::AnySock => self.event.is_none_or(|event| event.sock != Sock::None),
             Guard::Tcp | Guard::Unchecked => self.is_locked(),
             Guard::FullSock => self.is_full(),
-            Guard::Skb => self.event.is_some_and(|event| event.has_skb),
+            Guard::Skb => match &self.outgoing {
+                Some(outgoing) => outgoing.is_segment(),
+                None => self.event.is_some_and(|event| event.has_skb),
+            },
         }
     }
 

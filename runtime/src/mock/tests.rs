@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod header;
+
 use tcpc_lang::hir::{Role, Value};
 use tcpc_stdlib::event::event;
 use tcpc_stdlib::field::field;

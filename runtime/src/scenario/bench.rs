@@ -1,14 +1,18 @@
 //! The state of one test: a kernel, its sockets, the program's data, and what the last event did.
 
+mod refused;
+mod segments;
+
 use std::collections::BTreeMap;
 
 use tcpc_compiler::object::ObjectFile;
 use tcpc_lang::hir::{CounterId, Given, Program, Role, RuleId, Value};
-use tcpc_lang::show::show_value;
+use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::Field;
-use tcpc_stdlib::kernel::{KernelVersion, RETURN_OK, errno_name};
+use tcpc_stdlib::header::Segment;
+use tcpc_stdlib::kernel::{KernelVersion, RETURN_OK};
 use tcpc_stdlib::manifest::{FeatureInfo, Manifest};
 use tcpc_stdlib::option::SockOption;
 use tcpc_stdlib::unit::{Unit, jiffies, jiffies_to_nanos};
@@ -17,7 +21,7 @@ use crate::eval;
 use crate::mock::kernel::Failure;
 use crate::mock::{self, MockSock, options};
 use crate::report::Refused;
-use crate::vm::{Image, Outcome, STEPS_MAX};
+use crate::vm::{Image, STEPS_MAX};
 
 /// A test's state.
 pub struct Bench<'a> {
@@ -27,39 +31,59 @@ pub struct Bench<'a> {
     pub last: Last,
     object: &'a ObjectFile,
     image: &'a Image,
+    source: &'a SourceFile,
     manifest: Manifest,
     world: mock::World,
     /// The name of the connection at hand; empty for the one that needs no name.
     connection: String,
     /// The sockets of the other connections.
     others: BTreeMap<String, MockSock>,
+    /// The last socket that began to listen, as that left it.
+    listener: Option<MockSock>,
 }
 
-/// What the last event did.
+/// What the last event did, or the last segment that was sent.
 #[derive(Debug, Default)]
 pub struct Last {
-    /// The event.
+    /// The event, of a segment the last one.
     pub event: Option<&'static Event>,
+    /// The segment.
+    pub segment: Option<&'static Segment>,
     /// The rules that ran, if they are counted.
     pub rules: Option<Vec<String>>,
-    /// Assignments that the kernel refused.
+    /// What the kernel refused.
     pub refused: Vec<Refused>,
     args: [u32; 4],
 }
 
+impl Last {
+    /// What it was, as a test writes it.
+    pub fn name(&self) -> Option<String> {
+        let segment = self.segment.map(|segment| format!("transmit {}", segment.name));
+        segment.or_else(|| self.event.map(|event| event.name.to_string()))
+    }
+}
+
 impl<'a> Bench<'a> {
     /// A new kernel with one socket.
-    pub fn new(object: &'a ObjectFile, image: &'a Image, program: &'a Program) -> Bench<'a> {
+    pub fn new(
+        object: &'a ObjectFile,
+        image: &'a Image,
+        program: &'a Program,
+        source: &'a SourceFile,
+    ) -> Bench<'a> {
         let world = mock::World { memory: image.memory(), ..mock::World::default() };
         Bench {
             program,
             last: Last::default(),
             object,
             image,
+            source,
             manifest: object.manifest.clone().unwrap_or_default(),
             world,
             connection: String::new(),
             others: BTreeMap::new(),
+            listener: None,
         }
     }
 
@@ -81,7 +105,10 @@ impl<'a> Bench<'a> {
             }
             Given::WmemMax(bytes) => kernel.wmem_max = *bytes,
             Given::RmemMax(bytes) => kernel.rmem_max = *bytes,
-            Given::Header(..) => return Err("header options cannot be given yet".into()),
+            Given::Header(id, values) => {
+                let header = self.program.headers.get(id.index()).ok_or("no such header option")?;
+                sock.give_header(&header.encode(values))?;
+            }
             Given::SynTos(tos) => sock.syn_tos = Some(*tos),
         }
         Ok(())
@@ -99,11 +126,26 @@ impl<'a> Bench<'a> {
                 event.since, event.name
             ));
         }
+        self.adopt(event, None);
         self.require_enabled(event)?;
+        self.run(event, args, None)?;
+        if event.name == "tcp_listen" {
+            self.listener = Some(self.world.sock.clone());
+        }
+        Ok(())
+    }
+
+    /// Runs the program for an event, on a segment that is sent if there is one.
+    fn run(
+        &mut self,
+        event: &'static Event,
+        args: [u32; 4],
+        sent: Option<&'static Segment>,
+    ) -> Result<(), String> {
         self.resolve_constants();
         let before = self.hits();
         self.last = Last { event: Some(event), args, ..Last::default() };
-        self.world.begin(event, args);
+        self.world.begin_for(event, args, sent);
         let outcome = self.image.run(&mut self.world, STEPS_MAX).map_err(|error| error.to_string())?;
         self.world.end();
         if outcome.ret != RETURN_OK as u64 {
@@ -117,10 +159,14 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// The kernel raises some events only on connections with their callback flag.
-    fn require_enabled(&self, event: &Event) -> Result<(), String> {
+    /// Whether the kernel raises an event on the connection at hand: for some a socket needs a callback flag.
+    fn is_enabled(&self, event: &Event) -> bool {
         let flags = self.world.sock.raw("bpf_sock_ops_cb_flags") as u32;
-        if event.flag == 0 || flags & event.flag != 0 {
+        event.flag == 0 || flags & event.flag != 0
+    }
+
+    fn require_enabled(&self, event: &Event) -> Result<(), String> {
+        if self.is_enabled(event) {
             return Ok(());
         }
         let enabling: Vec<String> = event.enabled_in.iter().map(|name| format!("`{name}`")).collect();
@@ -165,24 +211,6 @@ impl<'a> Bench<'a> {
         }
         let ran = self.program.rules.iter().zip(before.iter().zip(&after)).filter(|(_, (b, a))| a > b);
         Some(ran.map(|(rule, _)| rule.name.clone()).collect())
-    }
-
-    /// The socket options that the kernel refused, from the calls of the run.
-    fn refused(&self, outcome: &Outcome) -> Vec<Refused> {
-        let refused = outcome.calls.iter().filter(|call| call.helper == "bpf_setsockopt" && call.result != 0);
-        let row = |call: &crate::vm::Call| {
-            let (option, bytes) = call.option.as_ref()?;
-            let number = (call.result as i64).unsigned_abs() as u32;
-            let after = self.object.lines.partition_point(|line| line.slot <= call.slot);
-            Some(Refused {
-                option: option.name.to_string(),
-                value: options::shown(option, bytes)
-                    .map_or_else(String::new, |value| show_value(option.ty, &value)),
-                errno: errno_name(number).map_or_else(|| number.to_string(), str::to_string),
-                line: self.object.lines.get(after.wrapping_sub(1)).map(|line| line.line),
-            })
-        };
-        refused.filter_map(row).collect()
     }
 
     /// Gives the constants that depend on the kernel their values, as a loader does.
@@ -258,6 +286,14 @@ impl eval::World for Bench<'_> {
 
     fn has(&mut self, feature: &Feature) -> bool {
         feature.since <= self.world.kernel.version
+    }
+
+    fn segment(&mut self) -> Option<&'static Segment> {
+        self.world.sock.segment()
+    }
+
+    fn header_options(&mut self) -> Vec<u8> {
+        self.world.sock.options_at_hand().to_vec()
     }
 
     fn now(&mut self) -> u64 {

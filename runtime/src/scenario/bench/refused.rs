@@ -1,0 +1,48 @@
+//! What the kernel refused in a run.
+
+use tcpc_lang::show::show_value;
+use tcpc_stdlib::kernel::errno_name;
+
+use super::Bench;
+use crate::mock::options;
+use crate::report::Refused;
+use crate::vm::{Call, Outcome};
+
+impl Bench<'_> {
+    /// The socket options that could not be set and the header options that could not be sent, from the calls of the
+    /// run.
+    pub(super) fn refused(&self, outcome: &Outcome) -> Vec<Refused> {
+        let failed = outcome.calls.iter().filter(|call| call.result != 0);
+        failed.filter_map(|call| self.refusal(call)).collect()
+    }
+
+    fn refusal(&self, call: &Call) -> Option<Refused> {
+        let after = self.object.lines.partition_point(|line| line.slot <= call.slot);
+        let line = self.object.lines.get(after.wrapping_sub(1)).map(|line| line.line);
+        let (option, value) = match call.helper {
+            "bpf_setsockopt" => {
+                let (option, bytes) = call.option.as_ref()?;
+                let value = options::shown(option, bytes).map(|value| show_value(option.ty, &value));
+                (option.name.to_string(), value.unwrap_or_default())
+            }
+            "bpf_reserve_hdr_opt" | "bpf_store_hdr_opt" => {
+                (format!("send {}", self.sent_at(line)?), String::new())
+            }
+            _ => return None,
+        };
+        let number = (call.result as i64).unsigned_abs() as u32;
+        let errno = errno_name(number).map_or_else(|| number.to_string(), str::to_string);
+        Some(Refused { option, value, errno, line })
+    }
+
+    /// The header option that a line sends.
+    fn sent_at(&self, line: Option<u32>) -> Option<&str> {
+        let line = line?;
+        let spans = |send: &&tcpc_lang::hir::Send| {
+            let last = self.source.line(send.span.end.saturating_sub(1).max(send.span.start));
+            (self.source.line(send.span.start)..=last).contains(&line)
+        };
+        let send = self.program.sends.iter().find(spans)?;
+        self.program.headers.get(send.header.index()).map(|header| header.name.as_str())
+    }
+}
