@@ -27,6 +27,7 @@ pub fn warning(warning: &Warning) -> Diagnostic {
         Warning::Congestion { .. } => Code::CongestionSkipped,
         Warning::Buffer { .. } => Code::BufferCapped,
         Warning::NoIpv6 => Code::NoIpv6,
+        Warning::NotTried(_) => Code::NotTried,
     };
     let diagnostic = Diagnostic::without_place(code, warning.to_string());
     match warning.help() {
@@ -43,7 +44,7 @@ fn code(error: &LoaderError) -> Code {
         LoaderError::CgroupRoot(_) => Code::CgroupRoot,
         LoaderError::NotPermitted { .. } => Code::NotPermitted,
         LoaderError::NoBpffs { .. } => Code::NoBpffs,
-        LoaderError::KernelTooOld { .. } => Code::KernelTooOld,
+        LoaderError::KernelLacks { .. } => Code::KernelLacks,
         LoaderError::CongestionMissing { .. } => Code::CongestionMissing,
         LoaderError::BadObject(_) | LoaderError::NoManifest | LoaderError::NewerManifest(_) => {
             Code::ObjectUnloadable

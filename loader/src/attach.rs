@@ -12,6 +12,7 @@ use tcpc_stdlib::unit::{jiffies, jiffies_to_nanos};
 
 use crate::cgroup::Cgroup;
 use crate::error::LoaderError;
+use crate::features::Prober;
 use crate::image::Image;
 use crate::list::{OtherProgram, programs_of};
 use crate::pins::{Store, check_name, map_pin};
@@ -19,6 +20,7 @@ use crate::preflight::{Host, Warning};
 use crate::probe;
 use crate::record::Record;
 use crate::refusal::Refusal;
+use crate::trial::Trial;
 
 /// What to attach where.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct Attached {
     pub hz: u32,
     /// Durations that are longer than asked for, for lack of finer ticks.
     pub roundings: Vec<Rounding>,
+    /// What the policy asks of the kernel, and whether it has it.
+    pub features: Vec<(String, bool)>,
     /// What works differently on this host than the policy says.
     pub warnings: Vec<Warning>,
     /// Programs that the cgroup had before; they run as before.
@@ -80,6 +84,14 @@ impl fmt::Display for Rounding {
 /// # Errors
 /// See [`LoaderError`]. Nothing stays behind then.
 pub fn attach(request: AttachRequest) -> Result<Attached, LoaderError> {
+    attach_as(request, &Trial)
+}
+
+/// The same, where another than the running kernel says what it has.
+///
+/// # Errors
+/// As [`attach`].
+pub fn attach_as(request: AttachRequest, prober: &dyn Prober) -> Result<Attached, LoaderError> {
     let cgroup = Cgroup::open(&request.cgroup)?;
     if cgroup.is_root && !request.allow_root {
         return Err(LoaderError::CgroupRoot(cgroup.path));
@@ -89,8 +101,9 @@ pub fn attach(request: AttachRequest) -> Result<Attached, LoaderError> {
     check_name(&name)?;
     may_load()?;
     let host = Host::probe()?;
-    let warnings = host.check(&image.manifest)?;
-    let features = host.features(&image.manifest);
+    let found = host.features(&image, prober)?;
+    let mut warnings = host.check(&image.manifest)?;
+    warnings.extend(found.untried.map(Warning::NotTried));
     let hz = probe::host_hz()?;
     let directory = cgroup.directory()?;
 
@@ -100,11 +113,13 @@ pub fn attach(request: AttachRequest) -> Result<Attached, LoaderError> {
         return Err(LoaderError::AlreadyAttached { name, cgroup: cgroup.path });
     };
     let others = programs_of(&directory)?;
-    let mut object = load_object(&request.object, &image.manifest, hz, &features)?;
+    let mut object = load_object(&request.object, &image.manifest, hz, &found.features)?;
     let program = the_program(&mut object)?;
     program.load().map_err(load_failed)?;
     pin_objects(&mut object, reserved.directory())?;
     image.manifest.hz = hz;
+    let asked = image.manifest.features.iter().map(|one| one.name.clone());
+    let features = asked.zip(found.features).collect();
     let roundings = roundings(&image.manifest);
     Record::new(&name, &cgroup.path, image.manifest, image.symbols)
         .pin(&reserved.directory().join("record"))?;
@@ -130,6 +145,7 @@ pub fn attach(request: AttachRequest) -> Result<Attached, LoaderError> {
         pins: reserved.keep(),
         hz,
         roundings,
+        features,
         warnings,
         others,
     })
@@ -142,7 +158,7 @@ pub(crate) fn may_load() -> Result<(), LoaderError> {
 }
 
 /// Creates the maps, with the constants that depend on the kernel set for this one.
-fn load_object(bytes: &[u8], manifest: &Manifest, hz: u32, features: &[u32]) -> Result<Ebpf, LoaderError> {
+fn load_object(bytes: &[u8], manifest: &Manifest, hz: u32, features: &[bool]) -> Result<Ebpf, LoaderError> {
     let ticks: Vec<u32> =
         manifest.jiffies.iter().map(|one| jiffies(one.nanos, hz).min(i32::MAX as u64) as u32).collect();
     let mut loader = EbpfLoader::new();
@@ -152,7 +168,8 @@ fn load_object(bytes: &[u8], manifest: &Manifest, hz: u32, features: &[u32]) -> 
     if let Some(symbol) = &manifest.hz_symbol {
         loader.override_global(symbol, &hz, true);
     }
-    for (one, has) in manifest.features.iter().zip(features) {
+    let features: Vec<u32> = features.iter().map(|has| u32::from(*has)).collect();
+    for (one, has) in manifest.features.iter().zip(&features) {
         loader.override_global(&one.symbol, has, true);
     }
     loader.load(bytes).map_err(|error| match error {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use tcpc_stdlib::feature::feature;
 use tcpc_stdlib::kernel::{CGROUP_PROGRAMS_MAX, KernelVersion};
 use tcpc_stdlib::manifest::{FORMAT, Requirement};
 
@@ -40,14 +41,14 @@ pub enum LoaderError {
         /// What the kernel said.
         error: io::Error,
     },
-    /// The policy needs a newer kernel.
-    KernelTooOld {
-        /// What it needs.
+    /// The policy uses something that the kernel has not.
+    KernelLacks {
+        /// The version that has it all.
         needs: KernelVersion,
         /// What runs here.
         running: KernelVersion,
-        /// What of the policy needs it.
-        because: Vec<Requirement>,
+        /// What is missing; empty if only the versions are known.
+        missing: Vec<Requirement>,
     },
     /// The policy sets a congestion control that is not registered, without a fall-back.
     CongestionMissing {
@@ -148,14 +149,21 @@ impl LoaderError {
             CgroupRoot(_) => "name a cgroup below it, or say `--root` to mean every connection".into(),
             NotPermitted { .. } => "run it as root, for example with `sudo`".into(),
             NoBpffs { path, .. } => format!("mount it as root: `mount -t bpf bpf {}`", path.display()),
-            KernelTooOld { because, .. } if because.is_empty() => return None,
-            KernelTooOld { because, .. } => {
-                let list: Vec<String> = because
-                    .iter()
-                    .map(|one| format!("`{}` on line {} needs Linux {}", one.construct, one.line, one.kernel))
-                    .collect();
-                list.join("; ")
-            }
+            KernelLacks { missing, .. } => match missing.as_slice() {
+                [] => return None,
+                [one] => match feature(&one.construct) {
+                    Some(_) => format!(
+                        "Linux has it since {}; use it only where `kernel has {}`",
+                        one.kernel, one.construct
+                    ),
+                    None => format!("Linux has it since {}", one.kernel),
+                },
+                several => {
+                    let since = |one: &Requirement| format!("`{}` since {}", one.construct, one.kernel);
+                    let list: Vec<String> = several.iter().map(since).collect();
+                    format!("Linux has {}; `kernel has NAME` asks for one", list.join(", "))
+                }
+            },
             CongestionMissing { name, available, .. } => format!(
                 "load its module (`modprobe tcp_{name}`) or name a fall-back; registered here: {}",
                 ticked(available)
@@ -219,9 +227,19 @@ impl fmt::Display for LoaderError {
             NoBpffs { path, error } => {
                 write!(f, "no bpffs is mounted, and it cannot be mounted at `{}`: {error}", path.display())
             }
-            KernelTooOld { needs, running, .. } => {
-                write!(f, "the policy needs Linux {needs}, and this host runs {running}")
-            }
+            KernelLacks { needs, running, missing } => match missing.as_slice() {
+                [] => write!(f, "the policy needs Linux {needs}, and this host runs {running}"),
+                [one] => write!(
+                    f,
+                    "this kernel, Linux {running}, lacks `{}`, which line {} of the policy uses",
+                    one.construct, one.line
+                ),
+                [rest @ .., last] => {
+                    let shown = |one: &Requirement| format!("`{}` (line {})", one.construct, one.line);
+                    let rest: Vec<String> = rest.iter().map(shown).collect();
+                    write!(f, "this kernel, Linux {running}, lacks {} and {}", rest.join(", "), shown(last))
+                }
+            },
             CongestionMissing { name, line, .. } => {
                 write!(f, "congestion control `{name}` (line {line}) is not registered on this host")
             }

@@ -44,6 +44,12 @@ impl Image {
         Ok(image)
     }
 
+    /// Bytes of the policy's constants.
+    pub fn constants(&self) -> u64 {
+        let constants = self.symbols.iter().filter(|symbol| symbol.section == ".rodata");
+        constants.map(|symbol| symbol.offset + symbol.size).max().unwrap_or(0)
+    }
+
     /// Every constant that a loader sets is a 32-bit number that the file has.
     fn check_constants(&self) -> Result<(), LoaderError> {
         let manifest = &self.manifest;

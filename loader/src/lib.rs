@@ -1,7 +1,7 @@
 //! Loading, attaching, detaching and listing policies on a Linux host.
 //!
 //! ```text
-//! object bytes ── image ──▶ manifest, symbols ── preflight ──▶ warnings or an error
+//! object bytes ── image ──▶ manifest, symbols ── features, preflight ──▶ constants, warnings or an error
 //!              ── aya ────▶ maps, program, link ── pins ─────▶ <bpffs>/tcpc/<cgroup id>/<policy>/
 //! ```
 //!
@@ -20,6 +20,7 @@ mod cgroup;
 mod counters;
 mod detach;
 mod error;
+mod features;
 mod image;
 mod list;
 mod mounts;
@@ -29,13 +30,16 @@ pub mod probe;
 pub mod record;
 mod refusal;
 mod sys;
+mod trial;
 
-pub use attach::{AttachRequest, Attached, Rounding, attach};
+pub use attach::{AttachRequest, Attached, Rounding, attach, attach_as};
 pub use cgroup::{Cgroup, cgroup2_mount};
 pub use counters::{Counters, RuleHits, counters};
 pub use detach::{Detached, detach};
 pub use error::LoaderError;
+pub use features::{Answer, Found, Prober, Question};
 pub use image::Image;
 pub use list::{Listed, OtherProgram, list};
 pub use preflight::Warning;
 pub use refusal::{PolicyLine, Refusal};
+pub use trial::Trial;

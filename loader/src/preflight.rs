@@ -6,6 +6,8 @@ use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::manifest::Manifest;
 
 use crate::error::LoaderError;
+use crate::features::{Found, Prober, find};
+use crate::image::Image;
 use crate::probe;
 
 /// Something that works differently here than the policy says.
@@ -33,6 +35,8 @@ pub enum Warning {
     },
     /// The kernel has no IPv6.
     NoIpv6,
+    /// What the kernel has could not be tried, for this reason.
+    NotTried(String),
 }
 
 impl Warning {
@@ -41,7 +45,7 @@ impl Warning {
         match self {
             Warning::Congestion { name, .. } => Some(format!("load its module: `modprobe tcp_{name}`")),
             Warning::Buffer { sysctl, bytes, .. } => Some(format!("raise it: `sysctl -w {sysctl}={bytes}`")),
-            Warning::NoIpv6 => None,
+            Warning::NoIpv6 | Warning::NotTried(_) => None,
         }
     }
 }
@@ -59,6 +63,9 @@ impl fmt::Display for Warning {
             ),
             Warning::NoIpv6 => {
                 write!(f, "this kernel has no IPv6: `local_ip` and `remote_ip` read as zero")
+            }
+            Warning::NotTried(why) => {
+                write!(f, "what this kernel has is told by its version, for it could not be tried: {why}")
             }
         }
     }
@@ -94,9 +101,8 @@ impl Host {
     /// Whether a policy can run here, and what will differ.
     ///
     /// # Errors
-    /// The kernel is too old, or a congestion control without a fall-back is missing.
+    /// A congestion control without a fall-back is missing.
     pub fn check(&self, manifest: &Manifest) -> Result<Vec<Warning>, LoaderError> {
-        self.check_kernel(manifest)?;
         let mut warnings = self.check_congestion(manifest)?;
         warnings.extend(self.check_buffers(manifest));
         if !self.ipv6 {
@@ -105,21 +111,20 @@ impl Host {
         Ok(warnings)
     }
 
-    /// For each of a policy's constants that say what the kernel has: 1 if it has it.
-    pub fn features(&self, manifest: &Manifest) -> Vec<u32> {
-        let has = |kernel| KernelVersion::parse(kernel).is_some_and(|since| since <= self.kernel);
-        manifest.features.iter().map(|one| has(&one.kernel).into()).collect()
-    }
-
-    fn check_kernel(&self, manifest: &Manifest) -> Result<(), LoaderError> {
+    /// What the kernel has of what a policy uses and asks for.
+    ///
+    /// # Errors
+    /// It lacks something that the policy uses without asking.
+    pub fn features(&self, image: &Image, prober: &dyn Prober) -> Result<Found, LoaderError> {
+        let manifest = &image.manifest;
+        let found = find(manifest, image.constants(), self.kernel, prober);
         // An object that names no kernel aims at the floor.
         let needs = KernelVersion::parse(&manifest.kernel).unwrap_or(KernelVersion::FLOOR);
-        if self.kernel >= needs {
-            return Ok(());
+        let is_too_old = manifest.needs.is_empty() && self.kernel < needs;
+        if is_too_old || self.kernel < KernelVersion::FLOOR || !found.missing.is_empty() {
+            return Err(LoaderError::KernelLacks { needs, running: self.kernel, missing: found.missing });
         }
-        let lacking = |version: &str| KernelVersion::parse(version).is_some_and(|v| v > self.kernel);
-        let because = manifest.needs.iter().filter(|one| lacking(&one.kernel)).cloned().collect();
-        Err(LoaderError::KernelTooOld { needs, running: self.kernel, because })
+        Ok(found)
     }
 
     fn check_congestion(&self, manifest: &Manifest) -> Result<Vec<Warning>, LoaderError> {
@@ -165,6 +170,7 @@ mod tests {
     use tcpc_stdlib::manifest::{BufferUse, CongestionUse, Requirement};
 
     use super::*;
+    use crate::features::{Answer, Question};
 
     fn host() -> Host {
         Host {
@@ -181,22 +187,37 @@ mod tests {
         Manifest { congestion, ..Manifest::default() }
     }
 
+    /// A kernel of which nothing can be tried.
+    struct Nothing;
+
+    impl Prober for Nothing {
+        fn answer(&self, questions: &[Question]) -> Vec<Answer> {
+            vec![Answer::Unknown; questions.len()]
+        }
+    }
+
     #[test]
-    fn an_old_kernel_is_told_what_needs_the_new_one() {
+    fn what_the_kernel_lacks_is_told_with_its_line_and_the_way_out() {
         let need = |construct: &str, kernel: &str| Requirement {
             construct: construct.into(),
             kind: FeatureKind::SetOption,
             kernel: kernel.into(),
             line: 7,
         };
-        let manifest = Manifest {
-            kernel: "6.15".into(),
-            needs: vec![need("rto_max", "6.15"), need("user_timeout", "5.9")],
-            ..Manifest::default()
+        let error = |needs: &[Requirement]| {
+            let manifest = Manifest { kernel: "6.15".into(), needs: needs.to_vec(), ..Manifest::default() };
+            host().features(&Image { manifest, symbols: Vec::new() }, &Nothing).unwrap_err()
         };
-        let error = host().check(&manifest).unwrap_err();
-        assert_eq!(error.to_string(), "the policy needs Linux 6.15, and this host runs 5.15");
-        assert_eq!(error.help().unwrap(), "`rto_max` on line 7 needs Linux 6.15");
+        let one = error(&[need("rto_max", "6.15"), need("reuseport", "5.14")]);
+        assert_eq!(
+            one.to_string(),
+            "this kernel, Linux 5.15, lacks `rto_max`, which line 7 of the policy uses"
+        );
+        assert_eq!(one.help().unwrap(), "Linux has it since 6.15; use it only where `kernel has rto_max`");
+        let two = error(&[need("rto_max", "6.15"), need("nodelay", "6.1")]);
+        assert!(two.to_string().ends_with("lacks `rto_max` (line 7) and `nodelay` (line 7)"), "{two}");
+        let none = error(&[]);
+        assert_eq!(none.to_string(), "the policy needs Linux 6.15, and this host runs 5.15");
     }
 
     #[test]

@@ -13,14 +13,17 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use tcpc_stdlib::kernel::{ATTACH_TYPE_SOCK_OPS, CGROUP_PROGRAMS_MAX};
+use tcpc_stdlib::kernel::{ATTACH_TYPE_SOCK_OPS, CGROUP_PROGRAMS_MAX, PROG_TYPE_SOCK_OPS};
 
 // `enum bpf_cmd`.
+const BPF_MAP_CREATE: libc::c_int = 0;
 const BPF_MAP_LOOKUP_ELEM: libc::c_int = 1;
 const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
+const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_PROG_QUERY: libc::c_int = 16;
+const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_LINK_DETACH: libc::c_int = 34;
 
 /// One `bpf(2)` call. `A` is one of the attribute structs below.
@@ -48,6 +51,130 @@ pub fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     let fd = bpf(BPF_OBJ_GET, &mut Attribute { path: path.as_ptr() as u64, fd: 0, flags: 0 })?;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Makes an array map with one value.
+pub fn make_array(value_size: u32) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Attribute {
+        map_type: u32,
+        key_size: u32,
+        value_size: u32,
+        max_entries: u32,
+    }
+    const BPF_MAP_TYPE_ARRAY: u32 = 2;
+    let mut attribute = Attribute { map_type: BPF_MAP_TYPE_ARRAY, key_size: 4, value_size, max_entries: 1 };
+    let fd = bpf(BPF_MAP_CREATE, &mut attribute)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Loads a sock_ops program of these instruction slots.
+pub fn load_program(code: &[u64]) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Attribute {
+        program_type: u32,
+        slots: u32,
+        code: u64,
+        license: u64,
+    }
+    let mut attribute = Attribute {
+        program_type: PROG_TYPE_SOCK_OPS,
+        slots: code.len() as u32,
+        code: code.as_ptr() as u64,
+        license: c"".as_ptr() as u64,
+    };
+    let fd = bpf(BPF_PROG_LOAD, &mut attribute)?;
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Attaches a sock_ops program to a cgroup for as long as what is returned is kept.
+pub fn link_program(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Attribute {
+        program: u32,
+        target: u32,
+        attach_type: u32,
+        flags: u32,
+    }
+    let mut attribute = Attribute {
+        program: program.as_raw_fd() as u32,
+        target: cgroup.as_raw_fd() as u32,
+        attach_type: ATTACH_TYPE_SOCK_OPS,
+        flags: 0,
+    };
+    let fd = bpf(BPF_LINK_CREATE, &mut attribute)?;
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// In a child process that joins a cgroup by its open file `cgroup.procs`: begins to connect to these ports of the
+/// loopback addresses of each family. Whether a connection comes about is not waited for; the child is.
+pub fn connect_in_cgroup(procs: BorrowedFd<'_>, v4: Option<u16>, v6: Option<u16>) -> io::Result<()> {
+    // SAFETY: the child calls only what POSIX allows between `fork` and `_exit` in a process that may have threads:
+    // write, socket, connect and _exit. It allocates nothing and returns to nobody.
+    let child = unsafe { libc::fork() };
+    match child {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => {
+            let status = in_child(procs.as_raw_fd(), v4, v6);
+            // SAFETY: ends the child without running what the parent registered.
+            unsafe { libc::_exit(status) }
+        }
+        _ => {}
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child that was just made; `status` is a live number.
+    while unsafe { libc::waitpid(child, &mut status, 0) } < 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    match libc::WIFEXITED(status) {
+        true if libc::WEXITSTATUS(status) == 0 => Ok(()),
+        true => Err(io::Error::from_raw_os_error(libc::WEXITSTATUS(status))),
+        false => Err(io::ErrorKind::Other.into()),
+    }
+}
+
+/// What the child of [`connect_in_cgroup`] does; the result is its exit status, an error number.
+fn in_child(procs: libc::c_int, v4: Option<u16>, v6: Option<u16>) -> libc::c_int {
+    // SAFETY: writes one byte of a constant. `0` stands for the process that writes.
+    if unsafe { libc::write(procs, c"0".as_ptr().cast(), 1) } != 1 {
+        // SAFETY: reads this thread's own number.
+        return unsafe { *libc::__errno_location() };
+    }
+    let v4 = v4.map(|port| libc::sockaddr_in {
+        sin_family: libc::AF_INET as u16,
+        sin_port: port.to_be(),
+        sin_addr: libc::in_addr { s_addr: libc::INADDR_LOOPBACK.to_be() },
+        sin_zero: [0; 8],
+    });
+    let v6 = v6.map(|port| libc::sockaddr_in6 {
+        sin6_family: libc::AF_INET6 as u16,
+        sin6_port: port.to_be(),
+        sin6_flowinfo: 0,
+        sin6_addr: libc::in6_addr { s6_addr: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1] },
+        sin6_scope_id: 0,
+    });
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
+    if let Some(address) = &v4 {
+        // SAFETY: `address` is a live struct of the size that is passed; the socket ends with the process.
+        unsafe {
+            let socket = libc::socket(libc::AF_INET, kind, 0);
+            libc::connect(socket, std::ptr::from_ref(address).cast(), mem::size_of_val(address) as u32);
+        }
+    }
+    if let Some(address) = &v6 {
+        // SAFETY: as above.
+        unsafe {
+            let socket = libc::socket(libc::AF_INET6, kind, 0);
+            libc::connect(socket, std::ptr::from_ref(address).cast(), mem::size_of_val(address) as u32);
+        }
+    }
+    0
 }
 
 /// What the kernel says of a link between a program and a cgroup.

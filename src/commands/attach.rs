@@ -1,5 +1,6 @@
 //! `tcpc attach`: a policy to a cgroup, where it stays.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -79,6 +80,9 @@ fn report(attached: &Attached, ui: &mut Ui) {
     for rounding in &attached.roundings {
         ui.say(format!("  line {}: {rounding}", rounding.line));
     }
+    for (name, has) in &attached.features {
+        ui.say(format!("  kernel has {name}: {}", if *has { "yes" } else { "no" }));
+    }
     if !attached.others.is_empty() {
         let others: Vec<String> = attached.others.iter().map(ToString::to_string).collect();
         ui.say(format!("  it shares the cgroup with {}", others.join(", ")));
@@ -93,6 +97,7 @@ fn report(attached: &Attached, ui: &mut Ui) {
             "link_id": attached.link_id,
             "pins": attached.pins,
             "hz": attached.hz,
+            "kernel_has": attached.features.iter().cloned().collect::<BTreeMap<_, _>>(),
             "roundings": attached.roundings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }),
     );

@@ -177,7 +177,7 @@ fn what_this_host_lacks_is_found_before_anything_is_loaded() {
     let mut spec = programs::idle("new");
     spec.manifest.kernel = "99.0".into();
     let error = lab.client.attach(&programs::bytes(&spec)).unwrap_err();
-    assert!(matches!(error, LoaderError::KernelTooOld { .. }), "{error}");
+    assert!(matches!(error, LoaderError::KernelLacks { .. }), "{error}");
     let error = lab.client.attach_as(&programs::bytes(&programs::idle("idle")), Some("a.b")).unwrap_err();
     assert!(matches!(error, LoaderError::BadName(_)), "{error}");
 }

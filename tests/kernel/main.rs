@@ -9,6 +9,7 @@ mod callbacks;
 mod commands;
 mod defaults;
 mod fields;
+mod has;
 mod lab;
 mod loading;
 mod options;

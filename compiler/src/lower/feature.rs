@@ -20,7 +20,7 @@ impl Lowerer<'_> {
         if self.features.iter().all(|known| known.symbol != symbol) {
             self.features.push(FeatureInfo {
                 symbol,
-                name: feature.name.to_owned(),
+                name: feature.written(),
                 kind: feature.kind,
                 kernel: feature.since.to_string(),
             });

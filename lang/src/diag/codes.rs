@@ -120,7 +120,7 @@ codes! {
     E0702 CgroupRoot        Error   "the root of the cgroup hierarchy, not asked for by name";
     E0703 NotPermitted      Error   "a process that may not load programs";
     E0704 NoBpffs           Error   "a host without a place to pin programs";
-    E0705 KernelTooOld      Error   "a kernel older than the policy needs";
+    E0705 KernelLacks       Error   "a kernel without something that the policy uses";
     E0706 CongestionMissing Error   "a congestion control that is not registered on the host";
     E0707 ObjectUnloadable  Error   "an object that cannot be loaded";
     E0708 BadPolicyName     Error   "a name that a policy cannot be attached under";
@@ -134,6 +134,7 @@ codes! {
     W0720 CongestionSkipped Warning "a congestion control that will be passed over on this host";
     W0721 BufferCapped      Warning "a buffer that this host makes smaller";
     W0722 NoIpv6            Warning "a kernel without IPv6";
+    W0723 NotTried          Warning "a host on which it cannot be tried what its kernel has";
     E0730 UnreadableFile    Error   "a file that cannot be read";
     E0731 UnwritableFile    Error   "a file that cannot be written";
     E0732 UnknownCode       Error   "a diagnostic code that does not exist";
