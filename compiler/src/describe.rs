@@ -67,12 +67,31 @@ pub fn describe(
                 line: line(assignment.span),
                 failures: failures.clone(),
             })
+            .chain(sends(program, source, lowered))
             .collect(),
         jiffies: lowered.jiffies.clone(),
         hz_symbol: lowered.hz_symbol.clone(),
         congestion: congestion(program, source),
         buffers: buffers(program, source),
     }
+}
+
+/// Header options are given to the kernel as socket options are, and can be refused.
+fn sends<'a>(
+    program: &'a Program,
+    source: &'a SourceFile,
+    lowered: &'a Lowered,
+) -> impl Iterator<Item = AssignmentInfo> + 'a {
+    program.sends.iter().zip(&lowered.unsent).map(|(send, unsent)| AssignmentInfo {
+        rule: send.rule.0,
+        option: program
+            .headers
+            .get(send.header.index())
+            .map_or_else(String::new, |header| header.name.clone()),
+        value: None,
+        line: source.line(send.span.start),
+        failures: unsent.clone(),
+    })
 }
 
 /// The file's name without its ending, as a symbol: `wan.edge.tcp` is `wan_edge`.

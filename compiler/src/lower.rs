@@ -16,13 +16,14 @@ mod count;
 mod enable;
 mod expr;
 mod feature;
+mod header;
 mod plan;
 mod reply;
 mod set;
 
 use std::collections::HashMap;
 
-use tcpc_lang::hir::{LocalId, Program, Rule, Stmt, StmtKind};
+use tcpc_lang::hir::{HeaderId, LocalId, Program, Rule, RuleKind, Stmt, StmtKind};
 use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::field::{Field, kernel_field};
@@ -33,6 +34,7 @@ use crate::Options;
 use crate::ir::{Block, Builder, Func, InstData, Terminator};
 pub use enable::Enabling;
 use expr::Operand;
+use header::Arrived;
 use plan::{Guarded, Plan};
 
 /// The IR of a program, and what the object will say of itself that only lowering knows.
@@ -43,6 +45,8 @@ pub struct Lowered {
     pub hits: Vec<Option<String>>,
     /// Symbols of the assignments' failure counters, if they are counted.
     pub failures: Vec<Option<String>>,
+    /// Symbols of the counters of header options that the kernel did not take, if they are counted.
+    pub unsent: Vec<Option<String>>,
     /// Counters that the policy declares.
     pub counters: Vec<CounterInfo>,
     /// Constants that depend on HZ.
@@ -61,6 +65,7 @@ pub fn lower(program: &Program, source: &SourceFile, options: &Options) -> Lower
         func: lowerer.b.finish(),
         hits: lowerer.hits,
         failures: lowerer.failures,
+        unsent: lowerer.unsent,
         counters: lowerer.counters,
         jiffies: lowerer.jiffies,
         hz_symbol: lowerer.hz_symbol,
@@ -80,10 +85,13 @@ struct Lowerer<'a> {
     locals: HashMap<LocalId, Operand>,
     hits: Vec<Option<String>>,
     failures: Vec<Option<String>>,
+    unsent: Vec<Option<String>>,
     counters: Vec<CounterInfo>,
     jiffies: Vec<JiffiesInfo>,
     hz_symbol: Option<String>,
     features: Vec<FeatureInfo>,
+    /// The header options that may have come in with the event.
+    arrived: HashMap<HeaderId, Arrived>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -100,10 +108,12 @@ impl<'a> Lowerer<'a> {
             locals: HashMap::new(),
             hits: vec![None; program.rules.len()],
             failures: vec![None; program.assignments.len()],
+            unsent: vec![None; program.sends.len()],
             counters: Vec::new(),
             jiffies: Vec::new(),
             hz_symbol: None,
             features: Vec::new(),
+            arrived: HashMap::new(),
         }
     }
 
@@ -128,6 +138,7 @@ impl<'a> Lowerer<'a> {
                     if let Some(request) = plan.enabling.at(single.event) {
                         self.lower_enable(request);
                     }
+                    self.look_for_headers(single.event, single.rules());
                     self.lower_guards(&single.guards);
                 }
                 several => self.lower_shared(op, several),
@@ -154,6 +165,7 @@ impl<'a> Lowerer<'a> {
             let block = self.b.new_block();
             self.b.switch_to(block);
             self.event = Some(planned.event);
+            self.look_for_headers(planned.event, planned.rules());
             if planned.guards.iter().all(|guarded| self.lower_rules(&guarded.rules)) {
                 self.b.jump(self.exit);
             }
@@ -192,7 +204,11 @@ impl<'a> Lowerer<'a> {
     fn lower_rules(&mut self, rules: &[(usize, &'a Rule)]) -> bool {
         rules.iter().all(|&(index, rule)| {
             let outer = self.b.set_span(rule.head);
-            self.count_hit(index);
+            // An option that is sent is counted where it is written, not where room is made for it.
+            let reserves = self.event.is_some_and(|event| event.name == "hdr_opt_len");
+            if !(reserves && matches!(rule.kind, RuleKind::Send(_))) {
+                self.count_hit(index);
+            }
             let goes_on = self.lower_block(&rule.body);
             self.b.set_span(outer);
             goes_on
@@ -216,7 +232,7 @@ impl<'a> Lowerer<'a> {
                 let value = self.lower_scalar(value);
                 self.b.effect(InstData::StoreField { field, word: 0, value });
             }
-            StmtKind::Send(_) => {}
+            StmtKind::Send(send) => self.lower_send(*send),
             StmtKind::Count(counter, key) => self.lower_count(*counter, key.as_ref()),
             StmtKind::Let(local, value) => {
                 let operand = self.lower_operand(value);

@@ -31,7 +31,9 @@ pub enum Item {
     Let(Let),
     /// `set NAME = { ELEMENTS }`
     Set(Set),
-    /// `[NAME:] on EVENTS [when EXPR] BODY`
+    /// `option NAME = KIND { FIELDS }`
+    Header(Header),
+    /// `[NAME:] HEAD [sample PERCENT] [when EXPR] BODY`
     Rule(Rule),
     /// `test "NAME" { STEPS }`
     Test(Test),
@@ -76,21 +78,61 @@ pub struct Set {
     pub span: Span,
 }
 
-/// `[NAME:] on EVENTS [when EXPR] BODY`.
+/// `option NAME = kind 28 { FIELDS }`, `option NAME = experimental 0xCC01 { FIELDS }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// Its name.
+    pub name: Name,
+    /// `kind` or `experimental`, or a word that was meant to be one of these.
+    pub word: Name,
+    /// The number after it, and its place.
+    pub number: (u64, Span),
+    /// `id 0xCC01`: the word, the number and its place.
+    pub id: Option<(Name, (u64, Span))>,
+    /// Names and types of its fields.
+    pub fields: Vec<(Name, Name)>,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// `[NAME:] HEAD [sample PERCENT] [when EXPR] BODY`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// Its label.
     pub label: Option<Name>,
-    /// Its events, group names included.
-    pub events: Vec<Name>,
+    /// When it is asked.
+    pub head: Head,
     /// `sample PERCENT`.
     pub sample: Option<Expr>,
     /// Its condition.
     pub condition: Option<Expr>,
     /// What it does.
     pub body: Body,
-    /// From the label or `on` to the end of the body.
+    /// From the label or the head to the end of the body.
     pub span: Span,
+}
+
+/// When a rule is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Head {
+    /// `on EVENTS`, group names included.
+    On(Vec<Name>),
+    /// `receive OPTION [on SEGMENTS]`
+    Receive(Name, Vec<Name>),
+    /// `send OPTION on SEGMENTS`
+    Send(Name, Vec<Name>),
+}
+
+impl Head {
+    /// The names in it.
+    pub fn names(&self) -> Vec<&Name> {
+        match self {
+            Head::On(names) => names.iter().collect(),
+            Head::Receive(name, segments) | Head::Send(name, segments) => {
+                std::iter::once(name).chain(segments).collect()
+            }
+        }
+    }
 }
 
 /// What a rule does.
@@ -100,6 +142,8 @@ pub enum Body {
     Reply(Reply),
     /// `{ STATEMENTS }`
     Block(Vec<Stmt>),
+    /// `{ FIELD = EXPR … }` after `send`.
+    Fields(Vec<(Name, Expr)>),
 }
 
 /// `-> EXPR` or `-> default`.
@@ -188,6 +232,8 @@ pub enum ExprKind {
     Prefix(u128, u8),
     /// Any other name: a field, an option, a constant, `client`, `ESTABLISHED`, …
     Name(String),
+    /// `NAME.NAME`: a field of a header option.
+    Member(Name, Name),
     /// `NAME(ARGS)`, with argument names where they were given.
     Call(Name, Vec<(Option<Name>, Expr)>),
     /// `not A`
@@ -302,6 +348,15 @@ pub enum Step {
         /// The whole step.
         span: Span,
     },
+    /// `transmit SEGMENT [expect EXPR]`
+    Transmit {
+        /// The segment.
+        segment: Name,
+        /// What must hold after it.
+        expect: Option<Expr>,
+        /// The whole step.
+        span: Span,
+    },
     /// `advance EXPR`
     Advance(Expr),
     /// `expect EXPR`
@@ -341,6 +396,15 @@ pub enum Given {
         value: Option<Expr>,
         /// The error number's name.
         errno: Name,
+        /// The whole setting.
+        span: Span,
+    },
+    /// `OPTION { FIELD = EXPR … }`: the peer's segments carry it.
+    Header {
+        /// The header option.
+        name: Name,
+        /// Its fields.
+        fields: Vec<(Name, Expr)>,
         /// The whole setting.
         span: Span,
     },

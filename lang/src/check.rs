@@ -18,6 +18,7 @@ mod family;
 mod field;
 mod fold;
 mod given;
+mod header;
 mod kernel;
 mod members;
 mod names;
@@ -25,6 +26,7 @@ mod ops;
 mod range;
 mod reply;
 mod rule;
+mod send;
 mod sets;
 mod stmt;
 mod suggest;
@@ -44,6 +46,7 @@ use crate::hir::{self, CounterId, Program, Requirement, Role, RuleId};
 use crate::source::{SourceFile, Span};
 
 use declare::Globals;
+use send::Sent;
 pub use suggest::closest;
 
 /// Checks a policy. The program is complete only if no diagnostic is an error.
@@ -51,6 +54,7 @@ pub fn check(policy: &ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnos
     let mut checker = Checker::new(source);
     checker.declare(policy);
     checker.sets();
+    checker.headers(policy);
     checker.rules(policy);
     checker.warn_if_syn_is_not_saved();
     checker.warn_if_there_are_no_rules(policy);
@@ -113,6 +117,12 @@ struct Scope {
     events: Vec<&'static Event>,
     /// Whether a condition around it makes sure that there is a full socket.
     full_socket: bool,
+    /// Whether the rule waits for a header option.
+    receives: bool,
+    /// Whether the rule sends an option from a full socket: nothing came in before.
+    sends_from_full_socket: bool,
+    /// In a test: whether the last step sent a segment.
+    transmitted: bool,
     /// The address family that a condition around it makes sure of.
     family: Option<u32>,
     /// The oldest kernel that comes here: the floor, or what a condition around it makes sure of.
@@ -146,6 +156,8 @@ struct Checker<'a> {
     inlined: usize,
     /// The first use of `syn_tos` in a rule.
     syn_tos: Option<Span>,
+    /// The rules that send header options, so far.
+    sends: Vec<Sent>,
     /// Warnings about reads that only the server cannot do, until it is clear that it might.
     server_reads: Vec<Diagnostic>,
     program: Program,
@@ -166,6 +178,7 @@ impl<'a> Checker<'a> {
             depth: 0,
             inlined: 0,
             syn_tos: None,
+            sends: Vec::new(),
             server_reads: Vec::new(),
             program: Program::default(),
             diagnostics: Vec::new(),
@@ -228,6 +241,9 @@ impl Scope {
             place,
             events: Vec::new(),
             full_socket: false,
+            receives: false,
+            sends_from_full_socket: false,
+            transmitted: false,
             family: None,
             kernel: KernelVersion::FLOOR,
             rule: RuleId(0),

@@ -59,6 +59,7 @@ impl Printer {
             Item::Set(Set { name, elements, .. }) => {
                 self.line(format!("set {} {}", name.text, list(elements)))
             }
+            Item::Header(header) => self.header(header),
             Item::Rule(rule) => self.rule(rule),
             Item::Test(test) => {
                 self.line(format!("test {:?}", test.name));
@@ -69,10 +70,24 @@ impl Printer {
         }
     }
 
+    fn header(&mut self, header: &Header) {
+        let id =
+            header.id.as_ref().map_or(String::new(), |(word, id)| format!(" {} {:#06x}", word.text, id.0));
+        self.line(format!("option {} {} {:#x}{id}", header.name.text, header.word.text, header.number.0));
+        self.nested(|inner| {
+            header.fields.iter().for_each(|(name, ty)| inner.line(format!("{} {}", name.text, ty.text)));
+        });
+    }
+
     fn rule(&mut self, rule: &Rule) {
         let label = rule.label.as_ref().map_or(String::new(), |label| format!(" {}:", label.text));
-        let events: Vec<&str> = rule.events.iter().map(|event| event.text.as_str()).collect();
-        self.line(format!("rule{label} {}", events.join(" ")));
+        let names: Vec<&str> = rule.head.names().into_iter().map(|name| name.text.as_str()).collect();
+        let word = match &rule.head {
+            Head::On(_) => "rule",
+            Head::Receive(..) => "receive",
+            Head::Send(..) => "send",
+        };
+        self.line(format!("{word}{label} {}", names.join(" ")));
         self.nested(|inner| {
             if let Some(sample) = &rule.sample {
                 inner.line(format!("sample {}", expr(sample)));
@@ -82,6 +97,11 @@ impl Printer {
             }
             match &rule.body {
                 Body::Reply(reply) => inner.reply(reply),
+                Body::Fields(fields) => {
+                    fields
+                        .iter()
+                        .for_each(|(name, value)| inner.line(format!("{} {}", name.text, expr(value))));
+                }
                 Body::Block(block) => block.iter().for_each(|stmt| inner.stmt(stmt)),
             }
         });
@@ -127,6 +147,11 @@ impl Printer {
                     expect.as_ref().map_or(String::new(), |value| format!(" expect {}", expr(value)));
                 self.line(format!("fire {}{args}{expect}", event.text));
             }
+            Step::Transmit { segment, expect, .. } => {
+                let expect =
+                    expect.as_ref().map_or(String::new(), |value| format!(" expect {}", expr(value)));
+                self.line(format!("transmit {}{expect}", segment.text));
+            }
             Step::Advance(value) => self.line(format!("advance {}", expr(value))),
             Step::Expect(value) => self.line(format!("expect {}", expr(value))),
             Step::Connection { name, steps, .. } => {
@@ -147,6 +172,11 @@ fn setting(given: &Given) -> String {
         Given::Fails { name, value, errno, .. } => {
             let value = value.as_ref().map_or(String::new(), |value| format!(" {}", expr(value)));
             format!("given {}{value} fails {}", name.text, errno.text)
+        }
+        Given::Header { name, fields, .. } => {
+            let fields: String =
+                fields.iter().map(|(name, value)| format!(" {}={}", name.text, expr(value))).collect();
+            format!("given {}{fields}", name.text)
         }
         Given::Kernel { version: (major, minor), .. } => format!("given kernel {major}.{minor}"),
     }
@@ -170,6 +200,7 @@ fn expr(expr: &Expr) -> String {
         ExprKind::Ip(ip) => std::net::Ipv6Addr::from(*ip).to_string(),
         ExprKind::Prefix(ip, length) => format!("{}/{length}", std::net::Ipv6Addr::from(*ip)),
         ExprKind::Name(name) => name.clone(),
+        ExprKind::Member(object, field) => format!("{}.{}", object.text, field.text),
         ExprKind::Call(name, args) => {
             let args = args.iter().map(|(name, value)| match name {
                 Some(name) => format!(" {}:{}", name.text, self::expr(value)),

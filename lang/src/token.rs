@@ -100,7 +100,7 @@ pub enum Token<'s> {
     /// `std::dc`: the name of something in a module.
     Path(&'s str),
     /// A word that means something only where it stands: `sample` in a rule's head, `counter` and
-    /// `rule` before a name, `kernel has`.
+    /// `rule` before a name, `kernel has`, `option` at the start of an item.
     Soft(Soft),
     /// `emit` and `observe` at the start of a statement: not in this version.
     Later(&'s str),
@@ -150,6 +150,14 @@ pub enum Soft {
     Has,
     /// `reading` after `kernel has`.
     Reading,
+    /// `option` at the start of an item.
+    Option,
+    /// `send` at the start of a rule.
+    Send,
+    /// `receive` at the start of a rule.
+    Receive,
+    /// `transmit` at the start of a step.
+    Transmit,
 }
 
 impl Token<'_> {

@@ -47,6 +47,10 @@ pub enum BuiltinId {
     Role,
     /// The service class of the SYN.
     SynTos,
+    /// Whether a header option came in.
+    Received,
+    /// In a test: whether a header option was sent.
+    Sent,
 }
 
 /// The built-in called `name`.
@@ -78,6 +82,8 @@ pub const BUILTINS: &[Builtin] = &[
     Builtin { name: "port", id: BuiltinId::Port, signature: "port", since: v(4, 13), events: &[], doc: "Either port: a comparison holds if it holds for one of them.", example: "port == 5560" },
     Builtin { name: "role", id: BuiltinId::Role, signature: "role", since: v(4, 13), events: &[], doc: "`client` on the end that connects, `server` on the other.", example: "role == client" },
     Builtin { name: "syn_tos", id: BuiltinId::SynTos, signature: "syn_tos -> int", since: v(4, 20), events: &["passive_established"], doc: "Type of service or traffic class of the SYN; 0 unless the listener saved it (`save_syn = 1`).", example: "syn_tos & 0xfc != 0" },
+    Builtin { name: "received", id: BuiltinId::Received, signature: "received(option) -> bool", since: v(4, 13), events: &["active_established", "passive_established", "parse_hdr_opt", "hdr_opt_len", "write_hdr_opt"], doc: "Whether the segment that came in has a TCP header option: the SYN-ACK, the SYN or the last ACK of the handshake, a later segment; where a SYN-ACK is written, the SYN.", example: "received(uto)" },
+    Builtin { name: "sent", id: BuiltinId::Sent, signature: "sent(option) -> bool", since: v(4, 13), events: &[], doc: "In a test, after `transmit`: whether the segment has a TCP header option.", example: "sent(uto)" },
 ];
 
 /// Words of the language that name a value.

@@ -45,6 +45,8 @@ pub struct Segment {
     pub flags: u8,
     /// Bytes that the kernel's own options leave when it uses time stamps, as it does unless told otherwise.
     pub space: u8,
+    /// The event in which an option on it is seen by the end that receives it.
+    pub received_in: &'static str,
     /// The events in which a socket must ask for it.
     pub enabled_in: &'static [&'static str],
     /// Whether a request socket sends it, not a full one.
@@ -56,10 +58,10 @@ pub struct Segment {
 /// Every kind of segment, each at most one.
 #[rustfmt::skip]
 pub const SEGMENTS: &[Segment] = &[
-    Segment { name: "syn",         mask: SYN | ACK,       flags: SYN,       space: 20, enabled_in: &["tcp_connect"], from_request: false, doc: "A client's first segment, and each time it is sent again." },
-    Segment { name: "synack",      mask: SYN | ACK,       flags: SYN | ACK, space: 20, enabled_in: &["tcp_listen"], from_request: true, doc: "A server's answer to a SYN, SYN cookies included; only of sockets that began to listen after the policy was attached." },
-    Segment { name: "established", mask: SYN | FIN | RST, flags: 0,         space: 28, enabled_in: ESTABLISHED, from_request: false, doc: "Every segment after the handshake but the FIN, with data or without." },
-    Segment { name: "fin",         mask: SYN | FIN | RST, flags: FIN,       space: 28, enabled_in: ESTABLISHED, from_request: false, doc: "The segment that ends a direction." },
+    Segment { name: "syn",         mask: SYN | ACK,       flags: SYN,       space: 20, received_in: "passive_established", enabled_in: &["tcp_connect"], from_request: false, doc: "A client's first segment, and each time it is sent again." },
+    Segment { name: "synack",      mask: SYN | ACK,       flags: SYN | ACK, space: 20, received_in: "active_established", enabled_in: &["tcp_listen"], from_request: true, doc: "A server's answer to a SYN, SYN cookies included; only of sockets that began to listen after the policy was attached." },
+    Segment { name: "established", mask: SYN | FIN | RST, flags: 0,         space: 28, received_in: "parse_hdr_opt", enabled_in: ESTABLISHED, from_request: false, doc: "Every segment after the handshake but the FIN, with data or without." },
+    Segment { name: "fin",         mask: SYN | FIN | RST, flags: FIN,       space: 28, received_in: "parse_hdr_opt", enabled_in: ESTABLISHED, from_request: false, doc: "The segment that ends a direction." },
 ];
 
 /// The segment that a policy calls `name`.

@@ -22,6 +22,8 @@ pub enum SlotPurpose {
     Key,
     /// The value of a map's new row.
     Row,
+    /// A TCP header option.
+    Header,
 }
 
 /// Builds a [`Func`].
@@ -88,6 +90,14 @@ impl Builder {
         let block = self.new_block();
         let params = std::array::from_fn(|_| self.func.values.push(ValueData::Param(block)));
         self.func.blocks[block].params.extend(params);
+        (block, params)
+    }
+
+    /// A new block with so many parameters, where that is known only now.
+    pub fn new_block_with(&mut self, count: usize) -> (Block, Vec<Value>) {
+        let block = self.new_block();
+        let params: Vec<Value> = (0..count).map(|_| self.func.values.push(ValueData::Param(block))).collect();
+        self.func.blocks[block].params.extend(&params);
         (block, params)
     }
 

@@ -1,6 +1,6 @@
 //! Assignments to socket options.
 
-use tcpc_lang::hir::{AssignId, Expr, ExprKind, Value as Constant};
+use tcpc_lang::hir::{AssignId, Expr, ExprKind, SendId, Value as Constant};
 use tcpc_stdlib::kernel::CONGESTION_NAME_MAX;
 use tcpc_stdlib::manifest::FAILURE_SLOTS;
 use tcpc_stdlib::option::SockOption;
@@ -93,9 +93,23 @@ impl Lowerer<'_> {
         let assignment = &self.program.assignments[id.index()];
         let rule = &self.program.rules[assignment.rule.index()];
         let symbol = format!("failed_{}_{}_{}", symbol_part(&rule.name), assignment.option.name, id.index());
+        self.failures[id.index()] = Some(symbol.clone());
+        self.count_errno(symbol, result);
+    }
+
+    /// Counts a header option that the kernel did not take.
+    pub fn count_refused_send(&mut self, id: SendId, result: Value) {
+        let send = &self.program.sends[id.index()];
+        let rule = &self.program.rules[send.rule.index()];
+        let symbol = format!("unsent_{}_{}", symbol_part(&rule.name), id.index());
+        self.unsent[id.index()] = Some(symbol.clone());
+        self.count_errno(symbol, result);
+    }
+
+    /// Counts a helper's refusal by its error number.
+    fn count_errno(&mut self, symbol: String, result: Value) {
         let ty = DataType::Array(Box::new(DataType::U64), FAILURE_SLOTS as u32);
-        let counter = self.b.counter(symbol.clone(), ty);
-        self.failures[id.index()] = Some(symbol);
+        let counter = self.b.counter(symbol, ty);
         let errno = self.b.unary(UnaryOp::Neg, result);
         let (limit, zero) = (self.b.number(FAILURE_SLOTS as u64), self.b.number(0));
         let index = self.select(CondOp::Lt, errno, limit, errno, zero);

@@ -53,6 +53,11 @@ impl Lowerer<'_> {
             ExprKind::IsRole(role) => self.lower_role(*role, yes, no),
             ExprKind::KernelHas(feature) if feature.is_everywhere() => self.b.jump(yes),
             ExprKind::KernelHas(feature) => self.lower_kernel_has(*feature, yes, no),
+            ExprKind::IsSegment(segments) => self.lower_is_segment(segments, yes, no),
+            ExprKind::Received(header) => {
+                let (present, zero) = (self.lower_received(*header), self.b.number(0));
+                self.b.branch(CondOp::Ne, present, zero, yes, no);
+            }
             ExprKind::Sampled(share) if *share > u64::from(u32::MAX) => self.b.jump(yes),
             ExprKind::Sampled(share) => {
                 let drawn = self.draw();

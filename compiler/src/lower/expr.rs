@@ -69,6 +69,7 @@ impl Lowerer<'_> {
                 self.canonical(raw, arg.unit)
             }
             ExprKind::Option(option) => self.lower_option(option),
+            ExprKind::HeaderField(header, index) => self.lower_header_field(*header, *index),
             ExprKind::Arith(op, a, b) => {
                 let (a, b) = (self.lower_scalar(a), self.lower_scalar(b));
                 self.lower_arith(*op, a, b)

@@ -36,6 +36,13 @@ pub struct Guarded<'a> {
     pub rules: Vec<(usize, &'a Rule)>,
 }
 
+impl<'a> Planned<'a> {
+    /// Its rules, in order.
+    pub fn rules(&self) -> impl Iterator<Item = &'a Rule> {
+        self.guards.iter().flat_map(|guarded| &guarded.rules).map(|(_, rule)| *rule)
+    }
+}
+
 impl<'a> Plan<'a> {
     /// Plans a program.
     pub fn new(program: &'a Program) -> Plan<'a> {

@@ -128,7 +128,10 @@ impl<'a> Checker<'a> {
             }
         }
         for (limit, events) in limited {
-            let problem = limitation(option, limit, &events, span);
+            let mut problem = limitation(option, limit, &events, span);
+            if self.scope.receives && events == ["parse_hdr_opt"] {
+                problem.help = vec!["leave later segments out: `receive OPTION on syn, synack`".to_string()];
+            }
             possible &= !problem.is_error();
             self.report(problem);
         }

@@ -30,6 +30,9 @@ impl<'a> Checker<'a> {
             None => {}
         }
         let Some(row) = builtin(text) else { return self.unknown_function(name) };
+        if matches!(row.id, BuiltinId::Received | BuiltinId::Sent) {
+            return self.has_header(row, args, name.span, span).map(Term::Value);
+        }
         if row.signature.contains('(') {
             if row.id != BuiltinId::SamePrefix {
                 self.reject_names(args);
@@ -82,7 +85,9 @@ impl<'a> Checker<'a> {
                 }
                 Some(Expr { kind: ExprKind::Call(row.id, Vec::new()), ty, span })
             }
-            BuiltinId::Port | BuiltinId::Role | BuiltinId::SynTos => None,
+            BuiltinId::Port | BuiltinId::Role | BuiltinId::SynTos | BuiltinId::Received | BuiltinId::Sent => {
+                None
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use tcpc_stdlib::option::option;
 use super::{Checker, Place, Scope, Term};
 use crate::ast::{self, Item, Name};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::SetId;
+use crate::hir::{HeaderId, SetId};
 use crate::source::Span;
 
 /// Words before the name in a declaration, also of constructs that this version does not have.
@@ -43,6 +43,8 @@ pub enum GlobalKind<'a> {
     Let(&'a ast::Let),
     /// A set, and its id once it was made.
     Set(&'a ast::Set, Option<SetId>),
+    /// A header option, and its id once it was made.
+    Header(Option<HeaderId>),
 }
 
 impl<'a> Globals<'a> {
@@ -77,6 +79,19 @@ impl<'a> Globals<'a> {
         self.broken.extend(words.next());
     }
 
+    /// Notes that a declaration is wrong: whatever is said of its uses would be a guess.
+    pub fn mark_broken(&mut self, name: &'a str) {
+        self.broken.insert(name);
+    }
+
+    /// Notes the id of a header option. A second declaration of the name changes nothing.
+    pub fn set_header(&mut self, name: &str, id: HeaderId) {
+        let row = self.by_name.get(name).and_then(|index| self.rows.get_mut(*index));
+        if let Some(Global { kind: GlobalKind::Header(made @ None), .. }) = row {
+            *made = Some(id);
+        }
+    }
+
     /// Every declaration, in the order of the source.
     pub fn rows(&self) -> &[Global<'a>] {
         &self.rows
@@ -96,6 +111,7 @@ impl<'a> Checker<'a> {
                 Item::Const(item) => (&item.name, GlobalKind::Const(item, None)),
                 Item::Let(item) => (&item.name, GlobalKind::Let(item)),
                 Item::Set(item) => (&item.name, GlobalKind::Set(item, None)),
+                Item::Header(item) => (&item.name, GlobalKind::Header(None)),
                 Item::Unsupported(keyword) => {
                     self.globals.add_broken(self.source.text().get(keyword.span.start as usize..));
                     continue;
@@ -191,6 +207,7 @@ impl<'a> Checker<'a> {
                 GlobalKind::Let(item) if item.params.is_some() => "function",
                 GlobalKind::Let(_) => "name",
                 GlobalKind::Set(..) => "set",
+                GlobalKind::Header(..) => "header option",
             };
             match kind {
                 // It was worked out already; one that is wrong needs no second complaint.
@@ -199,7 +216,8 @@ impl<'a> Checker<'a> {
                 GlobalKind::Let(item) => self.within(Scope::new(Place::Unused), |checker| {
                     checker.inline_unused(item);
                 }),
-                GlobalKind::Set(..) => {}
+                GlobalKind::Header(None) => continue,
+                GlobalKind::Set(..) | GlobalKind::Header(..) => {}
             }
             self.server_reads.clear();
             if !certain {

@@ -53,6 +53,7 @@ impl<'a> Checker<'a> {
             }
             AstKind::Prefix(address, length) => Some(Term::Prefix(*address, *length, span)),
             AstKind::Name(name) => self.name(name, span),
+            AstKind::Member(object, field) => self.header_member(object, field, span),
             AstKind::Call(name, args) => self.call(name, args, span),
             AstKind::Not(operand) => {
                 let operand = self.condition(operand)?;

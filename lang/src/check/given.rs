@@ -23,6 +23,12 @@ impl<'a> Checker<'a> {
     pub(super) fn given(&mut self, given: &'a ast::Given, case: &mut Case, steps: &mut Vec<Step>) {
         let settings = match given {
             ast::Given::Kernel { version: (major, minor), .. } => vec![Given::Kernel(v(*major, *minor))],
+            ast::Given::Header { name, fields, .. } => {
+                let given = self
+                    .header_named(name)
+                    .and_then(|id| Some(Given::Header(id, self.given_fields(id, fields)?)));
+                given.into_iter().collect()
+            }
             ast::Given::Fails { name, value, errno, .. } => {
                 self.fails(name, value.as_ref(), errno).into_iter().collect()
             }

@@ -39,6 +39,11 @@ impl<'a> Checker<'a> {
                     span,
                     format!("ask whether something is in it: `remote_ip in {text}`"),
                 )),
+                GlobalKind::Header(..) => self.fail(wrong_use(
+                    format!("`{text}` is a header option, not a value"),
+                    span,
+                    format!("ask whether it came in, `received({text})`, or read a field: `{text}.FIELD`"),
+                )),
             };
         }
         if self.globals.is_broken(text) {

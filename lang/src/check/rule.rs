@@ -3,18 +3,42 @@
 use std::collections::HashMap;
 
 use tcpc_stdlib::event::{EVENT_GROUPS, EVENTS, Event, event};
+use tcpc_stdlib::header::{SEGMENTS, Segment};
 use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::unit::Type;
 
 use super::access::implies_full_socket;
 use super::declare::duplicate;
 use super::family::FamilyOf;
+use super::send::sending_events;
 use super::suggest::did_you_mean;
 use super::{Checker, Place, Scope, fold, words};
 use crate::ast::{self, Body, Item, Name};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Expr, ExprKind, Rule, RuleId, RuleKind, Stmt, StmtKind};
+use crate::hir::{Expr, ExprKind, HeaderId, Rule, RuleId, RuleKind, Send, Stmt, StmtKind};
 use crate::source::Span;
+
+/// What the head of a rule says.
+#[derive(Default)]
+struct Heading {
+    /// The events that it stands for.
+    events: Vec<&'static Event>,
+    /// The option that it waits for.
+    received: Option<HeaderId>,
+    /// Whether it sends an option, and which.
+    sends: bool,
+    sent: Option<HeaderId>,
+    /// The segments that it goes into.
+    segments: Vec<&'static Segment>,
+}
+
+/// What a rule does.
+enum Behaviour {
+    /// Statements.
+    Does(Vec<Stmt>),
+    /// It sends an option with these values.
+    Sends(HeaderId, Vec<Expr>),
+}
 
 /// A rule after which no other one of an event runs, by the event's number.
 type Ended = HashMap<u32, RuleId>;
@@ -28,29 +52,32 @@ impl<'a> Checker<'a> {
                 self.rule(rule, &mut ended);
             }
         }
+        self.check_header_space();
     }
 
     fn rule(&mut self, rule: &'a ast::Rule, ended: &mut Ended) {
         let id = RuleId(self.program.rules.len() as u32);
-        let events = self.rule_events(&rule.events);
+        let mut heading = self.heading(&rule.head);
+        let events = heading.events.clone();
         let head = head_span(rule);
         let name = self.rule_name(rule, &events, id);
         self.warn_if_hidden(&name, head, &events, ended);
 
         let scope = Scope {
-            place: Place::Rule,
             events: events.clone(),
-            full_socket: false,
-            family: None,
             kernel: raised_since(&events),
+            full_socket: heading.sends && heading.segments.iter().all(|segment| !segment.from_request),
+            receives: heading.received.is_some(),
+            sends_from_full_socket: heading.sends
+                && heading.segments.iter().any(|segment| !segment.from_request),
             rule: id,
-            locals: Vec::new(),
+            ..Scope::new(Place::Rule)
         };
         let mut sample = None;
         let (condition, body, ends) = self.within(scope, |checker| {
             sample = rule.sample.as_ref().and_then(|share| checker.share(share));
             let condition = rule.condition.as_ref().and_then(|condition| checker.test(condition));
-            checker.scope.full_socket = condition.as_ref().is_some_and(implies_full_socket);
+            checker.scope.full_socket |= condition.as_ref().is_some_and(implies_full_socket);
             let sets = &checker.program.sets;
             checker.scope.family = condition.as_ref().and_then(|test| FamilyOf::condition(test, sets).holds);
             // An event asks for its kernel too, unless the condition does.
@@ -60,12 +87,12 @@ impl<'a> Checker<'a> {
                 checker.require(event.name, event.since, head);
             }
             checker.scope.kernel = checker.scope.kernel.max(raised);
-            let (body, ends) = checker.body(&rule.body);
+            let (body, ends) = checker.body(&rule.body, &heading);
             (condition, body, ends)
         });
         let always =
             rule.condition.is_none() || condition.as_ref().and_then(fold::constant_bool) == Some(true);
-        if always && sample.is_none() && ends {
+        if always && sample.is_none() && ends && heading.received.is_none() {
             for event in &events {
                 ended.entry(event.number).or_insert(id);
             }
@@ -84,24 +111,72 @@ impl<'a> Checker<'a> {
             );
         }
         let condition = with_sample(sample, condition.filter(|_| !always), head);
-        self.program.rules.push(Rule {
-            name,
-            kind: RuleKind::On,
-            events,
-            sample,
-            condition,
-            body,
-            span: rule.span,
-            head,
-        });
+        let (kind, condition, body) = match (&heading.received, body) {
+            (Some(option), Behaviour::Does(body)) => {
+                let received = Expr { kind: ExprKind::Received(*option), ty: Type::Bool, span: head };
+                let parts = std::iter::once(received).chain(condition).collect();
+                (RuleKind::Receive(*option), Some(fold::junction(true, parts, head)), body)
+            }
+            (_, Behaviour::Sends(header, values)) => {
+                if let Some(condition) = &condition {
+                    self.require_steady(condition);
+                }
+                let whole = self.send_condition(header, &mut heading.segments, condition.as_ref(), head);
+                let send = Send { rule: id, header, segments: heading.segments, values, span: rule.span };
+                let send = self.add_send(send, condition, head);
+                let body = vec![Stmt { kind: StmtKind::Send(send), span: rule.span }];
+                (RuleKind::Send(send), whole, body)
+            }
+            (None, Behaviour::Does(body)) => (RuleKind::On, condition, body),
+        };
+        self.program.rules.push(Rule { name, kind, events, sample, condition, body, span: rule.span, head });
     }
 
-    fn body(&mut self, body: &'a Body) -> (Vec<Stmt>, bool) {
+    /// What the head of a rule says.
+    fn heading(&mut self, head: &ast::Head) -> Heading {
+        match head {
+            ast::Head::On(names) => Heading { events: self.rule_events(names), ..Heading::default() },
+            ast::Head::Receive(option, segments) => {
+                let received = self.header_named(option);
+                let named = self.segments(segments);
+                let segments = if segments.is_empty() { SEGMENTS.iter().collect() } else { named };
+                let mut events: Vec<&'static Event> =
+                    segments.iter().filter_map(|segment: &&Segment| event(segment.received_in)).collect();
+                events.sort_by_key(|event| event.number);
+                events.dedup();
+                Heading { events, received, ..Heading::default() }
+            }
+            ast::Head::Send(option, segments) => Heading {
+                events: sending_events(),
+                sent: self.sendable(option),
+                segments: self.segments(segments),
+                sends: true,
+                ..Heading::default()
+            },
+        }
+    }
+
+    /// What a rule does, and whether it always ends the event.
+    fn body(&mut self, body: &'a Body, heading: &Heading) -> (Behaviour, bool) {
         match body {
-            Body::Block(statements) => self.block(statements),
+            Body::Block(statements) => {
+                let (statements, ends) = self.block(statements);
+                (Behaviour::Does(statements), ends)
+            }
             Body::Reply(reply) => {
                 let kind = self.reply(reply);
-                (kind.map(|kind| Stmt { kind, span: reply.span }).into_iter().collect(), true)
+                let statements = kind.map(|kind| Stmt { kind, span: reply.span }).into_iter().collect();
+                (Behaviour::Does(statements), true)
+            }
+            Body::Fields(fields) => {
+                let values =
+                    heading.sent.and_then(|header| Some((header, self.sent_fields(header, fields)?)));
+                (
+                    values.map_or(Behaviour::Does(Vec::new()), |(header, values)| {
+                        Behaviour::Sends(header, values)
+                    }),
+                    false,
+                )
             }
         }
     }
@@ -199,12 +274,14 @@ impl<'a> Checker<'a> {
                 label.text.clone()
             }
             None => {
-                let names: Vec<&str> = match events {
-                    [] => rule.events.iter().map(|name| name.text.as_str()).collect(),
-                    events => events.iter().map(|event| event.name).collect(),
+                let what = match (&rule.head, events) {
+                    (ast::Head::Receive(option, _), _) => format!("receive_{}", option.text),
+                    (ast::Head::Send(option, _), _) => format!("send_{}", option.text),
+                    (ast::Head::On(names), []) => joined(names.iter().map(|name| name.text.as_str())),
+                    (ast::Head::On(_), events) => joined(events.iter().map(|event| event.name)),
                 };
                 let (line, column) = self.source.line_column(rule.span.start);
-                let name = format!("{}@{line}", names.join(","));
+                let name = format!("{what}@{line}");
                 if self.labels.contains_key(&name) { format!("{name}:{column}") } else { name }
             }
         };
@@ -254,7 +331,11 @@ fn raised_since(events: &[&Event]) -> KernelVersion {
 /// The label, or `on` and the events.
 fn head_span(rule: &ast::Rule) -> Span {
     let start = Span { start: rule.span.start, end: rule.span.start };
-    rule.events.last().map_or(rule.span, |event| start.to(event.span))
+    rule.head.names().last().map_or(rule.span, |name| start.to(name.span))
+}
+
+fn joined<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    names.collect::<Vec<_>>().join(",")
 }
 
 /// What a statement that ends the event is made of.

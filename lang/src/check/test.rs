@@ -6,6 +6,7 @@ use tcpc_stdlib::event::{Arg, EVENT_GROUPS, Event, EventRole};
 use tcpc_stdlib::unit::{Type, Unit, jiffies};
 
 use super::declare::duplicate;
+use super::send::sending_events;
 use super::suggest::did_you_mean;
 use super::types::Wanted;
 use super::{Checker, Place, Scope, words};
@@ -19,6 +20,8 @@ use crate::source::Span;
 pub struct Connection {
     /// The last event fired on it.
     pub last: Option<&'static Event>,
+    /// Whether the last step on it sent a segment.
+    pub transmitted: bool,
     /// The family of its addresses, and the place of the first.
     pub family: Option<(u32, Span)>,
     /// Whether `family` was given by itself.
@@ -92,6 +95,12 @@ impl<'a> Checker<'a> {
                         checked.extend(self.expect(expect, case));
                     }
                 }
+                ast::Step::Transmit { segment, expect, span } => {
+                    checked.extend(self.transmit(segment, *span, case));
+                    if let Some(expect) = expect {
+                        checked.extend(self.expect(expect, case));
+                    }
+                }
                 ast::Step::Advance(time) => {
                     self.scope.place = Place::Constant;
                     let wanted = Wanted { ty: Type::Duration, unit: Unit::Milliseconds, who: "`advance`" };
@@ -115,6 +124,7 @@ impl<'a> Checker<'a> {
     fn expect(&mut self, expect: &'a Ast, case: &mut Case) -> Option<Step> {
         case.expects = true;
         self.scope.place = Place::Test(case.connection().last);
+        self.scope.transmitted = case.connection().transmitted;
         let expectation = self.test(expect)?;
         Some(Step::Expect(expectation))
     }
@@ -134,6 +144,7 @@ impl<'a> Checker<'a> {
         }
         let event = self.events_of(name).first().copied()?;
         case.connection().last = Some(event);
+        case.connection().transmitted = false;
         let impossible = match (event.role, case.connection().role) {
             (EventRole::Client, Some((Role::Server, given))) => Some(("client", given)),
             (EventRole::Server, Some((Role::Client, given))) => Some(("server", given)),
@@ -158,6 +169,14 @@ impl<'a> Checker<'a> {
             *words.get_mut(index)? = raw;
         }
         Some(Step::Fire { event, args: words, span })
+    }
+
+    /// `transmit SEGMENT`.
+    fn transmit(&mut self, name: &'a Name, span: Span, case: &mut Case) -> Option<Step> {
+        let segment = self.segments(std::slice::from_ref(name)).first().copied()?;
+        case.connection().last = sending_events().pop();
+        case.connection().transmitted = true;
+        Some(Step::Transmit { segment, span })
     }
 
     /// An argument of a fired event: its index, and its value as the kernel would pass it.

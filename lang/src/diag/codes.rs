@@ -77,6 +77,9 @@ codes! {
     E0208 NotAssignable     Error   "an assignment to something that is not a socket option";
     E0209 WrongUseOfName    Error   "a name used as something that it is not";
     E0215 UnknownFeature    Error   "a name after `kernel has` that kernels do not differ in";
+    E0210 UnknownHeader     Error   "a name that is no TCP header option of the policy";
+    E0211 UnknownHeaderField Error  "a field that the header option does not have";
+    E0212 UnknownSegment    Error   "a name that is no kind of segment";
     // 03: types and units.
     E0301 TypeMismatch      Error   "a value of another type than the place needs";
     E0302 UnitMismatch      Error   "two quantities whose units differ";
@@ -93,6 +96,7 @@ codes! {
     E0313 PrefixLength      Error   "more bits than an address has";
     E0314 EmptyRange        Error   "a range that ends before it begins";
     E0315 CounterKey        Error   "one counter with keys of several types";
+    E0316 HeaderShape       Error   "a header option whose fields cannot be laid out";
     // 04: events.
     E0401 UnsupportedEvent  Error   "an event that policies cannot have rules for yet";
     E0402 FieldNotHere      Error   "a field that reads zero in the event";
@@ -106,10 +110,15 @@ codes! {
     E0410 OptionUnreadable  Error   "a socket option that no program can read";
     E0411 BuiltinNotHere    Error   "a built-in name that the event does not offer";
     E0412 ZeroReply         Error   "a reply of zero, which means the kernel's default";
+    E0413 HeaderKind        Error   "a kind of header option that a policy cannot use";
+    E0414 SameHeader        Error   "two header options that a segment could not tell apart";
+    E0415 HeaderNotHere     Error   "a header option where no segment came in";
+    E0416 UnsteadySend      Error   "a condition of a `send` that can change between two calls";
     // 05: limits.
     E0501 ValueOutOfRange   Error   "a value that the kernel does not take";
     E0502 ReplyOutOfRange   Error   "a reply that the kernel misreads";
     E0503 TooComplex        Error   "an expression that is too deep or too large";
+    E0504 HeaderSpace       Error   "header options that do not fit into a segment";
     E0590 PolicyTooLarge    Error   "a policy that is larger than a BPF program can be";
     E0591 NewerThanKernel   Error   "a construct that is newer than the kernel that was asked for";
     // 06: objects.
@@ -169,4 +178,5 @@ codes! {
     W0919 SynNotSaved       Warning "the SYN's service class where no rule makes listeners save it";
     W0920 NoRules           Warning "a policy without any rule";
     W0921 OtherFamily       Warning "an option of one address family where the other comes by";
+    W0922 HeaderMayNotFit   Warning "header options that may not fit into a segment together";
 }

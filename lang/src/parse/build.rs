@@ -35,7 +35,6 @@ pub fn not_yet(what: &str, span: Span) -> Diagnostic {
         "event" => ("event declarations are", None),
         "emit" => ("`emit` is", Some("`count` counts how often a place is reached")),
         "observe" => ("`observe` is", Some("`count` counts how often a place is reached")),
-        "option" | "send" | "receive" => ("TCP header options are", None),
         "use" | "include" | "::" => ("modules are", Some("copy what is needed into this file")),
         "experiment" => {
             ("experiments are", Some("`when hash(remote_ip) % 2 == 0` splits the peers in halves"))
@@ -120,6 +119,28 @@ pub fn call_stmt(cx: &mut Context, name: Name, l: u32, r: u32) -> Stmt {
     Stmt::Error(span(l, r))
 }
 
+/// `flow.x += 1`, `option.x = 1`.
+pub fn member_stmt(cx: &mut Context, object: &str, l: u32, r: u32) -> Stmt {
+    if object == "flow" {
+        return later_stmt(cx, object, l, r);
+    }
+    let message = format!("a field of `{object}` cannot be assigned here");
+    let diagnostic = Diagnostic::new(Code::NotAssignable, message, span(l, r), "not assignable").help(
+        "fields of a header option get their values where it is sent: `send OPTION on syn { FIELD = VALUE }`",
+    );
+    cx.diagnostics.push(diagnostic);
+    Stmt::Error(span(l, r))
+}
+
+/// `flow.x`, `option.x`.
+pub fn member(cx: &mut Context, object: Name, field: Name) -> Expr {
+    let span = object.span.to(field.span);
+    if object.text == "flow" {
+        return later_expr(cx, &object.text, span);
+    }
+    Expr { kind: ExprKind::Member(object, field), span }
+}
+
 /// An expression that this version does not have.
 pub fn later_expr(cx: &mut Context, keyword: &str, span: Span) -> Expr {
     cx.diagnostics.push(not_yet(keyword, span));
@@ -146,12 +167,23 @@ pub fn fire(event: Name, args: Option<Vec<(Name, Expr)>>, l: u32, r: u32) -> Ste
     Step::Fire { event, args: args.unwrap_or_default(), expect: None, span: span(l, r) }
 }
 
-/// Gives the `expect` that follows a `fire` to it: on paper they are one step.
+/// `transmit SEGMENT`; as [`fire`].
+pub fn transmit(segment: Name, l: u32, r: u32) -> Step {
+    Step::Transmit { segment, expect: None, span: span(l, r) }
+}
+
+/// Gives the `expect` that follows a `fire` or a `transmit` to it: on paper they are one step.
 pub fn join_expectations(steps: Vec<Step>) -> Vec<Step> {
     let mut joined: Vec<Step> = Vec::with_capacity(steps.len());
     for step in steps {
         match (joined.last_mut(), step) {
-            (Some(Step::Fire { expect: expect @ None, span, .. }), Step::Expect(value)) => {
+            (
+                Some(
+                    Step::Fire { expect: expect @ None, span, .. }
+                    | Step::Transmit { expect: expect @ None, span, .. },
+                ),
+                Step::Expect(value),
+            ) => {
                 *span = span.to(value.span);
                 *expect = Some(value);
             }

@@ -39,19 +39,7 @@ impl Chunk<'_> {
 }
 
 /// First words of items that this version does not have.
-const LATER: &[&str] = &[
-    "param",
-    "flow",
-    "table",
-    "mutable",
-    "event",
-    "option",
-    "send",
-    "receive",
-    "use",
-    "include",
-    "experiment",
-];
+const LATER: &[&str] = &["param", "flow", "table", "mutable", "event", "use", "include", "experiment"];
 
 /// Cuts a file into items, and reports what is not an item and which braces stay open.
 pub fn split<'s>(
@@ -99,6 +87,11 @@ fn indents(text: &str, tokens: &[Spanned]) -> Vec<Option<u32>> {
     indents.collect()
 }
 
+/// The first word of a rule, after its label.
+fn begins_rule(token: Token) -> bool {
+    matches!(token, Token::On | Token::Soft(Soft::Send | Soft::Receive))
+}
+
 fn last_character(text: &str) -> Span {
     let text = text.trim_end();
     Span::new(text.char_indices().next_back().map_or(0, |(at, _)| at), text.len())
@@ -124,13 +117,22 @@ impl<'s> File<'s> {
     /// A word that can begin an item and nothing else.
     fn begins_surely(&self, at: usize) -> bool {
         match self.token(at) {
-            Some(Token::On) => {
+            // `send OPTION on SEGMENTS` is one rule.
+            Some(Token::On)
+                if matches!(
+                    self.token(at.wrapping_sub(2)),
+                    Some(Token::Soft(Soft::Send | Soft::Receive))
+                ) =>
+            {
+                false
+            }
+            Some(token) if begins_rule(token) => {
                 !(self.token(at.wrapping_sub(1)) == Some(Token::Colon)
                     && self.name(at.wrapping_sub(2)).is_some())
             }
-            Some(Token::Const | Token::Set | Token::Test) => true,
+            Some(Token::Const | Token::Set | Token::Test | Token::Soft(Soft::Option)) => true,
             Some(Token::Name(_)) => {
-                self.token(at + 1) == Some(Token::Colon) && self.token(at + 2) == Some(Token::On)
+                self.token(at + 1) == Some(Token::Colon) && self.token(at + 2).is_some_and(begins_rule)
             }
             _ => false,
         }
@@ -238,7 +240,7 @@ impl<'s> File<'s> {
 
     fn ends_before(&self, start: usize, at: usize, closed: bool, on_margin: bool) -> bool {
         // `NAME: on` is one start, not two.
-        let label = at == start + 2 && self.token(at) == Some(Token::On);
+        let label = at == start + 2 && self.token(at).is_some_and(begins_rule);
         !label && if closed { self.begins(at) } else { on_margin && self.begins_surely(at) }
     }
 

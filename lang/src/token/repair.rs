@@ -20,6 +20,7 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
                 matches!(before, Token::OpenBrace | Token::CloseBrace | Token::Semicolon)
                     || !same_line(text, place, span)
             });
+            let labelled = matches!(previous, Some((Token::Colon, _)));
             let is_text = matches!(next, Some((Token::Str(_), _)));
             tokens[index].0 = match word {
                 "sample" if matches!(next, Some((Token::Int(_) | Token::Quantity(_), _))) => {
@@ -34,6 +35,10 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
                 }
                 "has" if is_soft(previous, Soft::Kernel) => Token::Soft(Soft::Has),
                 "reading" if is_soft(previous, Soft::Has) && name_follows => Token::Soft(Soft::Reading),
+                "option" if starts && name_follows => Token::Soft(Soft::Option),
+                "send" if (starts || labelled) && name_follows => Token::Soft(Soft::Send),
+                "receive" if (starts || labelled) && name_follows => Token::Soft(Soft::Receive),
+                "transmit" if starts && name_follows => Token::Soft(Soft::Transmit),
                 "emit" | "observe" if starts && name_follows => Token::Later(word),
                 _ => token,
             };
@@ -106,6 +111,7 @@ fn compare_in_conditions(tokens: &mut [Spanned<'_>], diagnostics: &mut Vec<Diagn
             Token::OpenBrace
             | Token::CloseBrace
             | Token::Semicolon
+            | Token::Soft(Soft::Option | Soft::Send | Soft::Receive | Soft::Transmit)
             | Token::Arrow
             | Token::Then
             | Token::Else
