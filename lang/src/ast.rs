@@ -32,9 +32,9 @@ pub enum Item {
     /// `set NAME = { ELEMENTS }`
     Set(Set),
     /// `option NAME = KIND { FIELDS }`
-    Header(Header),
+    Header(Box<Header>),
     /// `[NAME:] HEAD [sample PERCENT] [when EXPR] BODY`
-    Rule(Rule),
+    Rule(Box<Rule>),
     /// `test "NAME" { STEPS }`
     Test(Test),
     /// A construct of the language that this version does not compile yet; the text is its keyword.

@@ -76,10 +76,10 @@ codes! {
     E0207 RecursiveName     Error   "a name that is defined by itself";
     E0208 NotAssignable     Error   "an assignment to something that is not a socket option";
     E0209 WrongUseOfName    Error   "a name used as something that it is not";
-    E0215 UnknownFeature    Error   "a name after `kernel has` that kernels do not differ in";
     E0210 UnknownHeader     Error   "a name that is no TCP header option of the policy";
     E0211 UnknownHeaderField Error  "a field that the header option does not have";
     E0212 UnknownSegment    Error   "a name that is no kind of segment";
+    E0215 UnknownFeature    Error   "a name after `kernel has` that kernels do not differ in";
     // 03: types and units.
     E0301 TypeMismatch      Error   "a value of another type than the place needs";
     E0302 UnitMismatch      Error   "two quantities whose units differ";

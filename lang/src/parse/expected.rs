@@ -21,7 +21,7 @@ const GROUPS: &[Group] = &[
     },
     Group {
         signs: &["given", "fire"],
-        members: &["given", "fire", "advance", "expect", "connection", ";", "NAME"],
+        members: &["given", "fire", "transmit", "advance", "expect", "connection", ";", "NAME"],
         words: "a step of the test",
     },
     Group {

@@ -10,7 +10,8 @@ impl<'s> File<'s> {
     /// What is wrong with a token that begins no item, and a token that was probably meant: its
     /// index from here.
     pub(super) fn junk(&self, at: usize) -> (Diagnostic, Option<(usize, Token<'s>)>) {
-        const WORDS: &str = "a policy is made of `on`, `let`, `const`, `set` and `test`";
+        const WORDS: &str =
+            "a policy is made of `on`, `let`, `const`, `set`, `option`, `send`, `receive` and `test`";
         let (token, span) = self.tokens[at];
         let unexpected =
             |what: String, label: &str| Diagnostic::new(Code::UnexpectedToken, what, span, label);
@@ -35,6 +36,15 @@ impl<'s> File<'s> {
                     );
                 }
                 let diagnostic = match self.token(at + 1) {
+                    _ if word == "option" => {
+                        diagnostic.help("a header option is declared as `option NAME = kind 28 { FIELD: u16 }`")
+                    }
+                    _ if word == "send" => {
+                        diagnostic.help("a header option is sent as `send OPTION on syn { FIELD = VALUE }`")
+                    }
+                    _ if word == "receive" => {
+                        diagnostic.help("a header option is waited for as `receive OPTION when CONDITION { … }`")
+                    }
                     Some(Token::Assign) => diagnostic.help(format!(
                         "options are assigned in the braces of a rule, `on EVENT {{ {word} = … }}`; a constant is `const {word} = …`"
                     )),
