@@ -357,6 +357,23 @@ fn that_ecn_needs_both_ends_is_documented() {
     assert!(effect.contains("unless its own policy also answers"), "{effect}");
 }
 
+/// The fast path shows no segment with unknown options to a program, so a policy that waits for one asks for the
+/// callback of unknown options alone; all slow segments are asked for only where they are wanted.
+#[test]
+fn segments_are_parsed_only_for_what_is_waited_for() {
+    let fire = |rules: &str, flags: u32| {
+        tested(&format!(
+            "option uto = kind 28 {{ minutes: u1, value: u15 }}\noption mss = kind 2 {{ size: u16 }}\n{rules}\n\
+             test \"t\" {{ given local = 10.0.0.1 port 1, remote = 10.0.0.2 port 2\n\
+             fire active_established expect bpf_sock_ops_cb_flags == {flags} }}\n"
+        ))
+    };
+    assert_eq!(fire("receive uto { count a }", 0x20), Status::Passed);
+    assert_eq!(fire("receive mss { count a }", 0x10), Status::Passed);
+    assert_eq!(fire("on parse_hdr_opt { count a }", 0x10), Status::Passed);
+    assert_eq!(fire("on tcp_connect { mark = 1 }", 0), Status::Passed);
+}
+
 #[test]
 fn no_option_is_set_while_a_header_is_written() {
     for text in ["on hdr_opt_len { nodelay = true }", "on write_hdr_opt { nodelay = true }"] {
