@@ -15,11 +15,13 @@
 //! - **Registers.** Written before they are read; r10 is never written; r1 to r5 are gone after a call.
 //! - **Numbers.** No division by a constant 0, no shift by the width or more.
 //! - **Addresses.** Only sums and differences with numbers, on 64 bits; accesses aligned and within the frame,
-//!   the value of a map, or a data section; results of look-ups are compared with 0 first; read-only
+//!   the value of a map, or a data section; pointers that may be NULL are compared with 0 first; read-only
 //!   data is not written; frame bytes are written before they are read.
 //! - **Context.** Never moved by an offset; loads and stores at a member's offset with its exact width;
 //!   stores from a register, to `reply` and writable members only; guarded members never into the register
 //!   that holds the context.
+//! - **Structures** behind the context's `sk`, and what a helper makes of it: members are read with their exact
+//!   width, and only those of the catalogue; nothing is written, and the pointers stay in registers and the frame.
 //! - **Events**, learnt from compares of `op`: `reply` is written only where the event has a reply; members that
 //!   can be wild are read, and options that can harm are set, only in events where they cannot.
 //! - **Helpers.** Only with known signatures, and arguments that fit them.
@@ -101,7 +103,7 @@ impl Checker<'_> {
         match insn.op() {
             Op::Alu { wide, op, src } => alu::alu(&mut state, insn.dst, wide, op, src)?,
             Op::Swap { .. } => alu::swap(&mut state, insn.dst)?,
-            Op::Load(size) => self.load(&mut state, insn, size)?,
+            Op::Load(size) => self.load(&mut state, slot, insn, size)?,
             Op::Store(size, value) => self.store(&mut state, insn, size, value)?,
             Op::Atomic(size, kind) => self.atomic(&state, insn, size, kind)?,
             Op::LoadImm64(source) => {
@@ -132,7 +134,7 @@ impl Checker<'_> {
     /// Joins what is known with what other paths to the slot know.
     fn flow(&mut self, slot: usize, state: State) {
         let joined = match self.pending.remove(&slot) {
-            Some(other) => state.join(&other),
+            Some(other) => state.join(&other, slot),
             None => state,
         };
         self.pending.insert(slot, joined);

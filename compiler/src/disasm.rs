@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use tcpc_stdlib::event::event_by_number;
-use tcpc_stdlib::field::field_at;
+use tcpc_stdlib::field::{field_at, member_at};
 use tcpc_stdlib::helper::helper_by_id;
 use tcpc_stdlib::kernel::REPLY_OFFSET;
 use tcpc_stdlib::option::{OPTIONS, option_by_number};
@@ -77,7 +77,14 @@ fn row(object: &ObjectFile, symbols: &BTreeMap<usize, String>, slot: usize, fact
 /// What the numbers of an instruction mean.
 fn comment(insn: Insn, facts: &Facts) -> Option<String> {
     match insn.op() {
-        Op::Load(_) if facts.get(insn.src) == Fact::Context => member(insn.off, false),
+        Op::Load(_) => match facts.get(insn.src) {
+            Fact::Context => member(insn.off, false),
+            Fact::Struct(of) => {
+                let (field, _) = member_at(of, u16::try_from(insn.off).ok()?)?;
+                Some(format!("{}.{}", of.kernel(), field.kernel))
+            }
+            _ => None,
+        },
         Op::Store(..) if facts.get(insn.dst) == Fact::Context => member(insn.off, true),
         Op::Jump { src: Operand::Imm(number), .. } if facts.get(insn.dst) == Fact::Event => {
             Some(event_by_number(u32::try_from(number).ok()?)?.name.to_owned())

@@ -164,7 +164,7 @@ impl Func {
         let Some(def) = self.def(value) else { return false };
         match *def {
             InstData::Const(number) => number <= u64::from(u32::MAX),
-            InstData::LoadField { field, .. } => field.size == 4,
+            InstData::LoadField { field, .. } | InstData::LoadMember { field, .. } => field.size == 4,
             InstData::Load { size, .. } | InstData::LoadSlot { size, .. } => size != Size::Double,
             InstData::Unary(UnaryOp::SwapBytes32 | UnaryOp::SwapBytes16, _) => true,
             InstData::Binary(BinaryOp::And, a, b) => self.fits_32(a) || self.fits_32(b),

@@ -94,6 +94,8 @@ enum Kind {
     LoadContext(Size, u16),
     /// Store to the context.
     StoreContext(Size, u16),
+    /// Load through a kernel pointer; 0 if it is NULL.
+    LoadMember(Size, u16),
     /// Load through an address.
     Load(Size, i16),
     /// Atomic addition of 64 bits.
@@ -112,8 +114,8 @@ enum Kind {
     Neg,
     /// Reverse so many bits' bytes.
     SwapBytes(u8),
-    /// Call a helper.
-    Call(&'static Helper),
+    /// Call a helper; with a register that must not be 0, the result is 0 without a call.
+    Call(&'static Helper, Option<u8>),
     /// Search a table of so many entries with keys of so many words.
     Find { entries: u32, words: u8 },
     /// Go to the first successor if it holds, else to the second; in 32 bits if so; with a number if so.

@@ -7,12 +7,13 @@
 //!
 //! An address is never a pointer of the host: a program that reaches outside gets an
 //! [`AccessError`], whatever it does. The rules are those of the kernel's verifier: the context by
-//! whole fields, constants read-only, a map's value only within itself.
+//! whole fields, the structures that it leads to by the members that the catalogue has, constants read-only, a
+//! map's value only within itself.
 
 use std::fmt;
 
-use tcpc_stdlib::field::{Field, field_at};
-use tcpc_stdlib::kernel::{CONTEXT_SIZE, REPLY_OFFSET, STACK_SIZE};
+use tcpc_stdlib::field::{Field, Struct, field_at, member_at};
+use tcpc_stdlib::kernel::{REPLY_OFFSET, STACK_SIZE};
 
 use crate::mock::maps::MockMap;
 
@@ -27,6 +28,10 @@ const ORIGIN: u32 = 1 << 31;
 pub struct Memory {
     /// The context, as the event's socket fills it in.
     pub context: Vec<u8>,
+    /// `struct bpf_sock`, likewise; a program finds its address in the context.
+    pub sock: Vec<u8>,
+    /// `struct bpf_tcp_sock`, likewise; a helper gives its address.
+    pub tcp_sock: Vec<u8>,
     /// Whether the program wrote its answer.
     pub reply_written: bool,
     /// Kernel names of context fields whose load would leave the kernel's object in this event.
@@ -54,6 +59,8 @@ pub struct Data {
 pub enum Region {
     /// The context.
     Context,
+    /// A structure that the context leads to; never [`Struct::SockOps`].
+    Struct(Struct),
     /// The stack; its end is the frame pointer.
     Stack,
     /// A data section.
@@ -83,6 +90,7 @@ impl Region {
             Region::Data(index) => (3, index),
             Region::Map(index) => (4, index),
             Region::Values(index) => (5, index),
+            Region::Struct(of) => (6, of as u32),
         };
         (kind << 56) | (u64::from(index) << 32) | u64::from(ORIGIN.wrapping_add(offset))
     }
@@ -96,6 +104,9 @@ impl Region {
             (3, _) => Region::Data(index),
             (4, _) => Region::Map(index),
             (5, _) => Region::Values(index),
+            (6, _) => {
+                Region::Struct([Struct::Sock, Struct::TcpSock].into_iter().find(|of| *of as u32 == index)?)
+            }
             _ => return None,
         };
         Some((region, (address as u32).wrapping_sub(ORIGIN)))
@@ -117,7 +128,9 @@ impl Memory {
     /// Memory with these sections and maps and an empty context.
     pub fn new(data: Vec<Data>, maps: Vec<MockMap>) -> Memory {
         Memory {
-            context: vec![0; CONTEXT_SIZE],
+            context: vec![0; Struct::SockOps.size()],
+            sock: vec![0; Struct::Sock.size()],
+            tcp_sock: vec![0; Struct::TcpSock.size()],
             reply_written: false,
             dangerous: Vec::new(),
             data,
@@ -149,6 +162,10 @@ impl Memory {
                     )));
                 }
                 slice(&self.context, offset, size.into())
+            }
+            Some((Region::Struct(of), offset)) => {
+                check_member(of, offset, size)?;
+                slice(if of == Struct::Sock { &self.sock } else { &self.tcp_sock }, offset, size.into())
             }
             _ => Some(self.bytes(address, size.into())?),
         };
@@ -246,6 +263,19 @@ fn check_context(offset: u32, size: u8, write: bool) -> Result<&'static Field, A
     }))
 }
 
+/// Of a structure that the context leads to, the members that policies have use for are read whole.
+fn check_member(of: Struct, offset: u32, size: u8) -> Result<(), AccessError> {
+    let found = u16::try_from(offset).ok().and_then(|offset| member_at(of, offset));
+    match found.is_some_and(|(field, _)| field.size == size) {
+        true => Ok(()),
+        false => Err(AccessError(format!(
+            "reads {size} bytes at offset {} of `struct {}`: no member that is known is there",
+            offset as i32,
+            of.kernel()
+        ))),
+    }
+}
+
 fn slice(bytes: &[u8], offset: u32, length: u32) -> Option<&[u8]> {
     bytes.get(offset as usize..)?.get(..length as usize)
 }
@@ -258,6 +288,9 @@ fn copy(bytes: &mut [u8], offset: u32, from: &[u8]) -> Option<()> {
 fn outside(verb: &str, length: u32, address: u64) -> AccessError {
     let place = match Region::of(address) {
         Some((Region::Context, _)) => "through the context, which only loads and stores reach".to_string(),
+        Some((Region::Struct(of), _)) => {
+            format!("through `struct {}`, of which only loads reach the members", of.kernel())
+        }
         Some((Region::Stack, offset)) => {
             let from_top = i64::from(offset as i32) - STACK_SIZE as i64;
             format!("at r10{from_top:+}, outside the stack of {STACK_SIZE} bytes")
@@ -278,6 +311,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use tcpc_stdlib::kernel::CONTEXT_SIZE;
 
     fn memory() -> Memory {
         let data = |name: &str, writable| Data { name: name.into(), bytes: vec![0; 16], writable };
@@ -286,9 +320,12 @@ mod tests {
 
     #[test]
     fn addresses_name_their_region() {
-        for region in [Region::Context, Region::Stack, Region::Data(3), Region::Map(7), Region::Values(9)] {
+        let structures = [Region::Struct(Struct::Sock), Region::Struct(Struct::TcpSock)];
+        let others = [Region::Context, Region::Stack, Region::Data(3), Region::Map(7), Region::Values(9)];
+        for region in others.into_iter().chain(structures) {
             assert_eq!(Region::of(region.address(12)), Some((region, 12)));
         }
+        assert_eq!(Region::of(6 << 56), None);
         assert_eq!(Region::of(0), None);
     }
 
@@ -341,6 +378,26 @@ mod tests {
         assert!(memory.store(Region::Context.address(8), 4, 7).is_err());
         let error = memory.store(Region::Context.address(76), 4, 7).unwrap_err();
         assert_eq!(error.to_string(), "writes `snd_cwnd` of the context, which is read-only");
+    }
+
+    #[test]
+    fn structures_of_the_socket_are_read_by_known_members_and_never_written() {
+        let mut memory = memory();
+        memory.tcp_sock[100] = 7;
+        let tcp_sock = Region::Struct(Struct::TcpSock);
+        assert_eq!(memory.load(tcp_sock.address(100), 4), Ok(7));
+        assert!(memory.load(tcp_sock.address(100), 8).is_err());
+        assert!(memory.load(tcp_sock.address(102), 4).is_err());
+        // `rtt_min`, which is read through the context.
+        let error = memory.load(tcp_sock.address(8), 4).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "reads 4 bytes at offset 8 of `struct bpf_tcp_sock`: no member that is known is there"
+        );
+        assert!(memory.load(tcp_sock.address(112), 4).is_err());
+        let error = memory.store(Region::Struct(Struct::Sock).address(0), 4, 1).unwrap_err().to_string();
+        assert_eq!(error, "writes 4 bytes through `struct bpf_sock`, of which only loads reach the members");
+        assert!(memory.bytes(tcp_sock.address(100), 4).is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub use kernel::MockKernel;
 pub use sock::MockSock;
 
 use tcpc_stdlib::event::Event;
+use tcpc_stdlib::field::Struct;
 use tcpc_stdlib::header::Segment;
 
 use crate::guest::Memory;
@@ -48,6 +49,13 @@ impl World {
     pub fn begin_for(&mut self, event: &'static Event, args: [u32; 4], sent: Option<&'static Segment>) {
         self.sock.begin(event, args, sent);
         self.memory.begin(self.sock.context(), self.sock.dangerous_fields());
+        self.show_structures();
+    }
+
+    /// Fills in what the context leads to.
+    fn show_structures(&mut self) {
+        self.memory.sock = self.sock.bytes(Struct::Sock);
+        self.memory.tcp_sock = self.sock.bytes(Struct::TcpSock);
     }
 
     /// Takes over what the program wrote to the socket through the context.
@@ -61,11 +69,12 @@ impl World {
         self.memory.reply_written.then(|| context::reply(&self.memory.context))
     }
 
-    /// Shows in the context what a helper changed about the socket. The arguments, and the answer among them,
+    /// Shows what a helper changed about the socket. The arguments, and the answer among them,
     /// are the program's.
     fn refresh(&mut self) {
         self.sock.take_written(&self.memory.context);
         context::refresh(&mut self.memory.context, &self.sock.context());
+        self.show_structures();
     }
 }
 

@@ -1,7 +1,7 @@
-//! Members of the context.
+//! Members of the context and of the structures that it leads to.
 
 use tcpc_stdlib::event::Event;
-use tcpc_stdlib::field::{Availability, FIELDS, Field, kernel_field};
+use tcpc_stdlib::field::{Availability, FIELDS, Field, Struct, kernel_field};
 use tcpc_stdlib::unit::Unit;
 
 use super::event::supported;
@@ -16,7 +16,7 @@ pub fn entries() -> impl Iterator<Item = Entry> {
         if usable {
             let mut entry = entry
                 .fact("Type", code(field.ty.name()))
-                .fact("Kernel", code(field.kernel))
+                .fact("Kernel", code(&in_kernel(field)))
                 .fact("Unit", unit_name(field.unit))
                 .fact("Linux", field.since.to_string())
                 .fact("Readable", readable(field));
@@ -26,6 +26,14 @@ pub fn entries() -> impl Iterator<Item = Entry> {
         let entry = entry.fact("Kernel", code(field.kernel)).fact("Linux", field.since.to_string());
         Entry { usable, ..entry.remark(instead(field)) }
     })
+}
+
+/// What C programs call a field: a member of the context, or of a structure that the context leads to.
+fn in_kernel(field: &Field) -> String {
+    match field.of {
+        Struct::SockOps => field.kernel.to_owned(),
+        of => format!("{}.{}", of.kernel(), field.kernel),
+    }
 }
 
 /// What “client” means in the events that show a field.

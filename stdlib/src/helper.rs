@@ -21,8 +21,9 @@ pub struct Helper {
     pub doc: &'static str,
 }
 
-/// Helpers that give the same value throughout one run of a program and change nothing.
-pub const CONSTANT_HELPERS: &[&str] = &["bpf_get_socket_cookie"];
+/// Helpers that give the same value throughout one run of a program and change nothing: they take the context or
+/// its socket, which stay the same.
+pub const CONSTANT_HELPERS: &[&str] = &["bpf_get_socket_cookie", "bpf_tcp_sock"];
 
 /// A helper that fails in all events but a few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

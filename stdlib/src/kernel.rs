@@ -52,6 +52,8 @@ pub const STACK_SIZE: usize = 512;
 pub const CONTEXT_SIZE: usize = 224;
 /// Offset of `reply`, which shares its bytes with `args[0]`.
 pub const REPLY_OFFSET: u16 = 4;
+/// `BPF_MAP_TYPE_SK_STORAGE`: a map whose values live with sockets, and which other helpers look up.
+pub const MAP_TYPE_SK_STORAGE: u32 = 24;
 /// The longest name of a congestion control, its NUL included (`TCP_CA_NAME_MAX`).
 pub const CONGESTION_NAME_MAX: usize = 16;
 /// The most bytes of a socket's congestion control or device name that a policy can give.

@@ -8,12 +8,18 @@
 pub enum Argument {
     /// The context that the program was given.
     Context,
-    /// A map.
+    /// A map that is looked up by keys.
     Map,
+    /// A map that keeps its values with sockets (`BPF_MAP_TYPE_SK_STORAGE`).
+    SockStorage,
+    /// A `struct bpf_sock`, not NULL.
+    Sock,
     /// Initialised memory of one key of the map.
     Key,
     /// Initialised memory of one value of the map.
     Value,
+    /// The same, or NULL.
+    ValueOrNull,
     /// Initialised memory; the next argument says how much.
     Memory,
     /// Memory that the helper fills; the next argument says how much.
@@ -35,6 +41,8 @@ pub enum Outcome {
     Number32,
     /// A value of the map, or NULL.
     ValueOrNull,
+    /// A `struct bpf_tcp_sock`, or NULL.
+    TcpSockOrNull,
 }
 
 /// The signature of a helper.
@@ -46,6 +54,16 @@ pub struct Signature {
     pub arguments: &'static [Argument],
     /// Its result, in r0.
     pub outcome: Outcome,
+}
+
+impl Signature {
+    /// The position of the socket among its arguments.
+    ///
+    /// There may be none, and the kernel takes no NULL: generated code then passes the call over, and the
+    /// result is 0.
+    pub fn sock(&self) -> Option<usize> {
+        self.arguments.iter().position(|argument| *argument == Argument::Sock)
+    }
 }
 
 /// The signature of the helper with this number.
@@ -69,6 +87,9 @@ pub const SIGNATURES: &[Signature] = {
         Signature { id: 49,  arguments: &[Context, Number, Number, Memory, Size], outcome: Outcome::Number },
         Signature { id: 57,  arguments: &[Context, Number, Number, Buffer, Size], outcome: Outcome::Number },
         Signature { id: 59,  arguments: &[Context, Number],                      outcome: Outcome::Number },
+        Signature { id: 96,  arguments: &[Sock],                                 outcome: Outcome::TcpSockOrNull },
+        Signature { id: 107, arguments: &[SockStorage, Sock, ValueOrNull, Number], outcome: Outcome::ValueOrNull },
+        Signature { id: 108, arguments: &[SockStorage, Sock],                    outcome: Outcome::Number },
         Signature { id: 118, arguments: &[],                                     outcome: Outcome::Number },
         Signature { id: 122, arguments: &[Context],                              outcome: Outcome::Number },
         Signature { id: 125, arguments: &[],                                     outcome: Outcome::Number },

@@ -11,11 +11,10 @@ use std::io::Write;
 
 use btf::Btf;
 use tcpc_stdlib::event::EVENTS;
-use tcpc_stdlib::field::FIELDS;
+use tcpc_stdlib::field::{self as fields, FIELDS, Struct};
 use tcpc_stdlib::helper::HELPERS;
 use tcpc_stdlib::kernel::{
-    ATTACH_TYPE_SOCK_OPS, CALLBACK_FLAGS, CONTEXT_SIZE, KernelVersion, PROG_TYPE_SOCK_OPS, REPLY_OFFSET,
-    TCP_STATES,
+    ATTACH_TYPE_SOCK_OPS, CALLBACK_FLAGS, KernelVersion, PROG_TYPE_SOCK_OPS, REPLY_OFFSET, TCP_STATES,
 };
 use tcpc_stdlib::option::OPTIONS;
 
@@ -131,16 +130,43 @@ fn the_program_has_the_kernels_type() {
 #[test]
 fn fields_are_where_the_kernel_has_them() {
     let Some((btf, running)) = kernel() else { return };
-    let (size, members) = btf.structure("bpf_sock_ops").expect("the kernel has no `struct bpf_sock_ops`");
-    assert!(size as usize <= CONTEXT_SIZE);
-    let offset_of =
-        |name: &str| members.iter().find(|member| member.name == name).map(|member| member.offset);
-    for field in FIELDS.iter().filter(|field| field.since <= running) {
-        assert_eq!(offset_of(field.kernel), Some(u32::from(field.offset)), "{}", field.kernel);
-        let end = u32::from(field.offset) + u32::from(field.size) * u32::from(field.words);
-        assert!(end <= size, "{}", field.kernel);
+    for of in Struct::ALL {
+        let (size, members) = btf.structure(of.kernel()).expect("the kernel does not have a structure");
+        assert!(size as usize <= of.size(), "{of:?}");
+        let offset_of =
+            |name: &str| members.iter().find(|member| member.name == name).map(|member| member.offset);
+        for field in fields::members(of).filter(|field| field.since <= running) {
+            let (offset, bytes) = (u32::from(field.offset), u32::from(field.size) * u32::from(field.words));
+            assert_eq!(offset_of(field.kernel), Some(offset), "{}", field.kernel);
+            // Members lie without gaps, so that the next one tells the width.
+            let next = members.iter().map(|member| member.offset).filter(|other| *other > offset).min();
+            assert_eq!(offset + bytes, next.unwrap_or(size), "{}", field.kernel);
+        }
+        if of == Struct::SockOps {
+            assert_eq!(offset_of("reply"), Some(u32::from(REPLY_OFFSET)));
+        }
     }
-    assert_eq!(offset_of("reply"), Some(u32::from(REPLY_OFFSET)));
+}
+
+/// Members of the socket's structures that policies are not given: the context has them, or an option reads
+/// them, or they say nothing of a connection.
+const LEFT_OUT: &[(Struct, &[&str])] = &[
+    (Struct::Sock, &["type", "protocol", "mark", "priority", "rx_queue_mapping"]),
+    (Struct::Sock, &["src_ip4", "src_ip6", "src_port", "dst_port", "dst_ip4", "dst_ip6"]),
+];
+
+#[test]
+fn every_member_of_the_socket_is_decided_on() {
+    let Some((btf, _)) = kernel() else { return };
+    for of in [Struct::Sock, Struct::TcpSock] {
+        let (_, members) = btf.structure(of.kernel()).expect("the kernel does not have a structure");
+        for member in members.iter().filter(|member| !member.name.is_empty()) {
+            let mut left_out = LEFT_OUT.iter().filter(|(from, _)| *from == of).flat_map(|(_, names)| *names);
+            let offered = fields::kernel_field(&member.name).is_some();
+            let is_left_out = left_out.any(|name| *name == member.name);
+            assert!(offered != is_left_out, "{} of {of:?}", member.name);
+        }
+    }
 }
 
 #[test]

@@ -25,9 +25,23 @@ const NUMBERS: &[&str] = &[
     "bytes_acked / 1B",
     "bytes_received / 1B",
     "srtt / 1ns",
+    "delivered",
+    "icsk_retransmits",
+    "bound_dev_if",
 ];
-const FIELDS: &[&str] =
-    &["snd_cwnd", "rcv_nxt", "snd_nxt", "packets_out", "bytes_acked", "bytes_received", "srtt", "rtt_min"];
+const FIELDS: &[&str] = &[
+    "snd_cwnd",
+    "rcv_nxt",
+    "snd_nxt",
+    "packets_out",
+    "bytes_acked",
+    "bytes_received",
+    "srtt",
+    "rtt_min",
+    "delivered",
+    "icsk_retransmits",
+    "bound_dev_if",
+];
 const INTERESTING: &[u64] = &[
     1,
     2,

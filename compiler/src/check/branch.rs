@@ -65,7 +65,7 @@ fn side(
     Some(state)
 }
 
-/// The result of a look-up against 0: the only compare of anything but numbers.
+/// A pointer against 0: the only compare of anything but numbers.
 fn null_check(
     state: &State,
     dst: u8,
@@ -82,9 +82,9 @@ fn null_check(
         return Err(format!("r{dst} is {}: it can only be compared with 0", value.kind()));
     }
     let (mut taken, mut passed) = (state.clone(), state.clone());
-    if let Value::Lookup { call, .. } = value {
-        taken.settle(call, op == JmpOp::Ne);
-        passed.settle(call, op == JmpOp::Eq);
+    if let Value::Maybe { origin, .. } = value {
+        taken.settle(origin, op == JmpOp::Ne);
+        passed.settle(origin, op == JmpOp::Eq);
     }
     Ok((Some(taken), Some(passed)))
 }

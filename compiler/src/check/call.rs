@@ -1,14 +1,16 @@
 //! Calls of helpers.
 
 use tcpc_stdlib::event::Event;
+use tcpc_stdlib::field::Struct;
 use tcpc_stdlib::helper::{helper, helper_by_id};
+use tcpc_stdlib::kernel::MAP_TYPE_SK_STORAGE;
 use tcpc_stdlib::option::{Verdict, option};
 use tcpc_stdlib::signature::{Argument, Outcome, Signature, signature};
 
 use super::memory::in_frame;
 use super::scalar::Scalar;
 use super::state::State;
-use super::value::Value;
+use super::value::{Origin, Target, Value};
 use super::{Checker, Step, number, read, write};
 use crate::object::ObjectMap;
 
@@ -31,8 +33,10 @@ impl Checker<'_> {
         allowed(state, signature)?;
 
         state.registers[CLOBBERED].fill(Value::Nothing);
+        let maybe = |to| Value::Maybe { to, origin: Origin::Slot(slot) };
         let outcome = match (signature.outcome, map) {
-            (Outcome::ValueOrNull, Some((map, _))) => Value::Lookup { map, call: slot },
+            (Outcome::ValueOrNull, Some((map, _))) => maybe(Target::MapValue(map)),
+            (Outcome::TcpSockOrNull, _) => maybe(Target::Struct(Struct::TcpSock)),
             (Outcome::Number32, _) => Value::Scalar(Scalar::of_bytes(4)),
             _ => Value::Scalar(Scalar::UNKNOWN),
         };
@@ -52,13 +56,24 @@ impl Checker<'_> {
         match (argument, value) {
             (Argument::Context, Value::Context) => Ok(()),
             (Argument::Context, _) => unfit("the context"),
-            (Argument::Map, Value::Map(index)) => {
+            (Argument::Map | Argument::SockStorage, Value::Map(index)) => {
                 *map = self.object.maps.get(index).map(|map| (index, map));
+                let keeps = map.is_some_and(|(_, map)| map.kind == MAP_TYPE_SK_STORAGE);
+                match keeps == (argument == Argument::SockStorage) {
+                    true => Ok(()),
+                    false => Err("it is a map of another type".into()),
+                }
+            }
+            (Argument::Map | Argument::SockStorage, _) => unfit("a map"),
+            (Argument::Sock, Value::Struct(Struct::Sock)) => Ok(()),
+            (Argument::Sock, _) => unfit("a socket"),
+            (Argument::ValueOrNull, value) if state.number(value).and_then(Scalar::known) == Some(0) => {
                 Ok(())
             }
-            (Argument::Map, _) => unfit("a map"),
             (Argument::Key, _) => self.readable(state, value, shape(|map| map.key_size)),
-            (Argument::Value, _) => self.readable(state, value, shape(|map| map.value_size)),
+            (Argument::Value | Argument::ValueOrNull, _) => {
+                self.readable(state, value, shape(|map| map.value_size))
+            }
             (Argument::Memory, _) => self.readable(state, value, sizes(state, register + 1)?.1),
             (Argument::Buffer, _) => self.filled(state, value, sizes(state, register + 1)?),
             (Argument::Exchange, _) => {

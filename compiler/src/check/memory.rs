@@ -11,10 +11,11 @@ use crate::bpf::{Insn, Operand, Size};
 
 impl Checker<'_> {
     /// `dst = *(src + off)`.
-    pub fn load(&self, state: &mut State, insn: Insn, size: Size) -> Step {
+    pub fn load(&self, state: &mut State, slot: usize, insn: Insn, size: Size) -> Step {
         let (off, bytes) = (i64::from(insn.off), size.bytes());
         let value = match read(state, insn.src)? {
-            Value::Context => super::context::load(state, insn, size)?,
+            Value::Context => super::context::load(state, slot, insn, size)?,
+            Value::Struct(of) => super::context::load_member(of, insn, size)?,
             Value::Frame(at) => {
                 let at = in_frame(at + off, i64::from(bytes), true)?;
                 let value = state.load(at, usize::from(bytes));

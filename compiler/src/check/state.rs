@@ -6,7 +6,7 @@ use tcpc_stdlib::kernel::STACK_SIZE;
 
 use super::events::Events;
 use super::scalar::Scalar;
-use super::value::{Pointer, Region, Value};
+use super::value::{Origin, Region, Target, Value};
 use crate::bpf::op::FRAME;
 
 /// Bytes of one slot of the frame.
@@ -52,43 +52,42 @@ impl State {
         }
     }
 
-    /// What holds after two paths meet.
-    pub fn join(self, other: &State) -> State {
+    /// What holds after two paths meet at a slot.
+    pub fn join(self, other: &State, slot: usize) -> State {
         let numbers = |value| match (self.number(value), other.number(value)) {
             (Some(a), Some(b)) => Some(a.join(b)),
             _ => None,
         };
         let mut registers = self.registers;
-        for (mine, theirs) in registers.iter_mut().zip(other.registers) {
-            *mine = mine.join(theirs, numbers);
+        for (place, (mine, theirs)) in registers.iter_mut().zip(other.registers).enumerate() {
+            *mine = mine.join(theirs, Origin::Join(slot, place), numbers);
         }
         let mut frame = self.frame.clone();
         if !Rc::ptr_eq(&frame, &other.frame) && frame != other.frame {
-            for (mine, theirs) in Rc::make_mut(&mut frame).iter_mut().zip(other.frame.iter()) {
-                *mine = mine.join(*theirs, numbers);
+            for (at, (mine, theirs)) in
+                Rc::make_mut(&mut frame).iter_mut().zip(other.frame.iter()).enumerate()
+            {
+                *mine = mine.join(*theirs, Origin::Join(slot, registers.len() + at), numbers);
             }
         }
         State { registers, frame, events: self.events.join(other.events) }
     }
 
-    /// Replaces every copy of the look-up of `call` by a value or by NULL.
-    pub fn settle(&mut self, call: usize, found: bool) {
+    /// Replaces every copy of the pointer of this origin by what it points to, or by NULL.
+    pub fn settle(&mut self, origin: Origin, found: bool) {
         let settled = |value: &mut Value| match *value {
-            Value::Lookup { map, call: of } if of == call => {
-                *value = match found {
-                    true => Value::Memory(Pointer {
-                        region: Region::MapValue(map),
-                        fixed: 0,
-                        variable: Scalar::constant(0),
-                    }),
-                    false => Value::constant(0),
+            Value::Maybe { to, origin: of } if of == origin => {
+                *value = match (found, to) {
+                    (true, Target::MapValue(map)) => Value::memory(Region::MapValue(map), 0),
+                    (true, Target::Struct(of)) => Value::Struct(of),
+                    (false, _) => Value::constant(0),
                 };
             }
             _ => {}
         };
         self.registers.iter_mut().for_each(settled);
         let spilled =
-            |slot: &Slot| matches!(slot, Slot::Whole(Value::Lookup { call: of, .. }) if *of == call);
+            |slot: &Slot| matches!(slot, Slot::Whole(Value::Maybe { origin: of, .. }) if *of == origin);
         if self.frame.iter().any(spilled) {
             for slot in Rc::make_mut(&mut self.frame) {
                 if let Slot::Whole(value) = slot {
@@ -144,9 +143,9 @@ impl Slot {
         }
     }
 
-    fn join(self, other: Slot, numbers: impl Fn(Value) -> Option<Scalar>) -> Slot {
+    fn join(self, other: Slot, origin: Origin, numbers: impl Fn(Value) -> Option<Scalar>) -> Slot {
         match (self, other) {
-            (Slot::Whole(a), Slot::Whole(b)) => match a.join(b, numbers) {
+            (Slot::Whole(a), Slot::Whole(b)) => match a.join(b, origin, numbers) {
                 Value::Nothing => Slot::Bytes(0),
                 value => Slot::Whole(value),
             },

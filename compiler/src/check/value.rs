@@ -1,5 +1,7 @@
 //! What a register or a slot of the frame holds.
 
+use tcpc_stdlib::field::Struct;
+
 use super::scalar::Scalar;
 use crate::bpf::AluOp;
 
@@ -22,16 +24,39 @@ pub enum Value {
     Map(usize),
     /// Memory that can be read, with an offset.
     Memory(Pointer),
-    /// The result of the look-up at slot `call` in a map: a value or NULL.
-    Lookup {
-        /// Index of the map.
-        map: usize,
-        /// Slot of the call: look-ups of one call are checked for NULL together.
-        call: usize,
+    /// A structure of the kernel, whose members can be read.
+    Struct(Struct),
+    /// A pointer or NULL: to be compared with 0 before anything else.
+    Maybe {
+        /// What it points to if it is not NULL.
+        to: Target,
+        /// Where it came from: all of one origin are the same pointer, and are checked for NULL together.
+        origin: Origin,
     },
     /// A kernel pointer that generated code has no use for.
     Opaque,
 }
+
+/// What a pointer that may be NULL points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The beginning of a value of the map with this index.
+    MapValue(usize),
+    /// A structure of the kernel.
+    Struct(Struct),
+}
+
+/// What made a pointer that may be NULL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The instruction at this slot.
+    Slot(usize),
+    /// Paths that met at a slot, and knew more of this place: see [`Place`].
+    Join(usize, Place),
+}
+
+/// A register, or with a number above all registers' a slot of the frame.
+pub type Place = usize;
 
 /// A pointer into a region: `fixed + variable` bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,20 +107,53 @@ impl Value {
             Value::Frame(_) => "an address in the frame",
             Value::Map(_) => "a map",
             Value::Memory(_) => "an address",
-            Value::Lookup { .. } => "the result of a look-up that is not checked for NULL",
+            Value::Struct(_) => "a structure of the kernel",
+            Value::Maybe { to: Target::MapValue(_), .. } => {
+                "the result of a look-up that is not checked for NULL"
+            }
+            Value::Maybe { to: Target::Struct(_), .. } => "a kernel pointer that is not checked for NULL",
             Value::Opaque => "a kernel pointer",
         }
     }
 
-    /// What holds after two paths meet. A number that differs becomes a range.
-    pub fn join(self, other: Value, numbers: impl Fn(Value) -> Option<Scalar>) -> Value {
+    /// What it points to or would if it were not NULL, if the kernel could have called it so; and whether
+    /// it is NULL for certain.
+    fn target(self) -> (Option<Target>, bool) {
+        match self {
+            Value::Maybe { to, .. } => (Some(to), false),
+            Value::Struct(of) => (Some(Target::Struct(of)), false),
+            Value::Memory(Pointer { region: Region::MapValue(map), fixed: 0, variable })
+                if variable.known() == Some(0) =>
+            {
+                (Some(Target::MapValue(map)), false)
+            }
+            Value::Scalar(scalar) => (None, scalar.known() == Some(0)),
+            _ => (None, false),
+        }
+    }
+
+    /// A pointer that one path knows and another knows to be NULL, or does not know to be one or the other.
+    ///
+    /// On each path the kernel knows no less, so that it decides or refines the same compare. Copies are not
+    /// known to be equal any more.
+    fn join_pointers(self, other: Value, origin: Origin) -> Option<Value> {
+        let to = match (self.target(), other.target()) {
+            ((Some(a), _), (Some(b), _)) if a == b => a,
+            ((Some(to), _), (None, true)) | ((None, true), (Some(to), _)) => to,
+            _ => return None,
+        };
+        Some(Value::Maybe { to, origin })
+    }
+
+    /// What holds after two paths meet, of a place of this origin. A number that differs becomes a range.
+    pub fn join(self, other: Value, origin: Origin, numbers: impl Fn(Value) -> Option<Scalar>) -> Value {
         match (self, other) {
             (a, b) if a == b => a,
             (Value::Nothing, _) | (_, Value::Nothing) => Value::Nothing,
             (Value::Memory(a), Value::Memory(b)) if a.region == b.region => Value::Memory(a.join(b)),
             (a, b) => match (numbers(a), numbers(b)) {
                 (Some(a), Some(b)) => Value::Scalar(a.join(b)),
-                _ => Value::Mixed,
+                _ => self.join_pointers(other, origin).unwrap_or(Value::Mixed),
             },
         }
     }

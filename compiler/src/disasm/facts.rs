@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tcpc_stdlib::field::kernel_field;
+use tcpc_stdlib::field::{Struct, field_at};
+use tcpc_stdlib::signature::{Outcome, signature};
 
 use crate::bpf::op::FRAME;
 use crate::bpf::{AluOp, Insn, Op, Operand};
@@ -17,6 +18,8 @@ pub enum Fact {
     Context,
     /// The number of the event.
     Event,
+    /// A structure that the context leads to, or NULL.
+    Struct(Struct),
     /// A number.
     Number(i64),
 }
@@ -40,9 +43,12 @@ impl Facts {
     /// Keeps what holds on both paths.
     fn meet(&mut self, other: &Facts) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            if *mine != theirs {
-                *mine = Fact::Unknown;
-            }
+            *mine = match (*mine, theirs) {
+                (a, b) if a == b => a,
+                // NULL instead of the pointer.
+                (Fact::Struct(of), Fact::Number(0)) | (Fact::Number(0), Fact::Struct(of)) => Fact::Struct(of),
+                _ => Fact::Unknown,
+            };
         }
     }
 
@@ -60,12 +66,23 @@ impl Facts {
                 self.set(dst, if whole { fact } else { Fact::Unknown });
             }
             Op::Load(_) => {
-                let is_op = kernel_field("op").is_some_and(|op| i16::try_from(op.offset) == Ok(off));
-                let event = is_op && self.get(src) == Fact::Context;
-                self.set(dst, if event { Fact::Event } else { Fact::Unknown });
+                let field =
+                    u16::try_from(off).ok().and_then(field_at).filter(|_| self.get(src) == Fact::Context);
+                let fact = match field.map(|(field, _)| field.kernel) {
+                    Some("op") => Fact::Event,
+                    Some("sk") => Fact::Struct(Struct::Sock),
+                    _ => Fact::Unknown,
+                };
+                self.set(dst, fact);
             }
             Op::Alu { .. } | Op::Swap { .. } | Op::LoadImm64(_) => self.set(dst, Fact::Unknown),
-            Op::Call(_) | Op::CallLocal => (0..=5).for_each(|register| self.set(register, Fact::Unknown)),
+            Op::Call(_) | Op::CallLocal => {
+                (0..=5).for_each(|register| self.set(register, Fact::Unknown));
+                let called = u32::try_from(imm).ok().and_then(signature).map(|signature| signature.outcome);
+                if called == Some(Outcome::TcpSockOrNull) {
+                    self.set(0, Fact::Struct(Struct::TcpSock));
+                }
+            }
             // An atomic that fetches writes its source, or r0.
             Op::Atomic(..) if imm != crate::bpf::op::ATOMIC_ADD => {
                 self.set(src, Fact::Unknown);

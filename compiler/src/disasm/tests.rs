@@ -47,6 +47,24 @@ fn only_the_context_has_members() {
 }
 
 #[test]
+fn members_behind_the_socket_are_named() {
+    let rows = rows(vec![
+        mov64_reg(6, 1),
+        ldx(Size::DW, 1, 6, 184),
+        ldx(Size::W, 2, 1, 0),
+        mov64_imm(0, 0),
+        jmp_imm(JmpOp::Eq, 1, 0, 1),
+        call(96),
+        mov64_reg(7, 0),
+        ldx(Size::W, 0, 7, 100),
+        ldx(Size::W, 0, 7, 4),
+        exit(),
+    ]);
+    let comments: Vec<_> = rows.iter().filter_map(|row| comment_of(row)).collect();
+    assert_eq!(comments, ["sk", "bpf_sock.bound_dev_if", "bpf_tcp_sock.delivered"]);
+}
+
+#[test]
 fn what_only_one_path_knows_is_not_said() {
     let rows = rows(vec![
         ldx(Size::W, 2, 1, 0),

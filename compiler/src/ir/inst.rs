@@ -36,6 +36,13 @@ pub enum InstData {
         /// What to write.
         value: Value,
     },
+    /// A field of a structure that a pointer leads to, zero-extended; 0 if the pointer is NULL.
+    LoadMember {
+        /// The field; it has one word.
+        field: &'static Field,
+        /// The pointer: the context's `sk`, or what a helper made of it.
+        base: Value,
+    },
     /// Zero-extending load through an address.
     Load {
         /// Bytes.
@@ -78,7 +85,8 @@ pub enum InstData {
     Unary(UnaryOp, Value),
     /// An operation on two numbers.
     Binary(BinaryOp, Value, Value),
-    /// Call a helper; the result is its 64-bit return value.
+    /// Call a helper; the result is its 64-bit return value. A helper that takes a socket is not called without
+    /// one: the result is 0 then.
     Call {
         /// The helper.
         helper: &'static Helper,
@@ -346,6 +354,7 @@ impl InstData {
             | InstData::Unary(_, value) => {
                 vec![*value]
             }
+            InstData::LoadMember { base, .. } => vec![*base],
             InstData::Load { addr, .. } => vec![*addr],
             InstData::AtomicAdd { addr, value, .. } => vec![*addr, *value],
             InstData::Binary(_, a, b) => vec![*a, *b],
@@ -363,6 +372,7 @@ impl InstData {
             | InstData::Unary(_, value) => {
                 *value = map(*value);
             }
+            InstData::LoadMember { base, .. } => *base = map(*base),
             InstData::Load { addr, .. } => *addr = map(*addr),
             InstData::AtomicAdd { addr, value, .. } => {
                 *addr = map(*addr);
@@ -385,15 +395,9 @@ impl InstData {
 
     /// Whether it changes something beside its result, so that it must stay even if that is not used.
     pub fn has_effect(&self) -> bool {
-        !self.has_result() || matches!(self, InstData::Call { .. })
-    }
-
-    /// Whether a second one with the same operands makes the same value wherever both stand.
-    pub fn is_pure(&self) -> bool {
         match self {
-            InstData::LoadField { field, .. } => field.stable && !field.writable,
-            InstData::Load { .. } | InstData::LoadSlot { .. } => false,
-            _ => !self.has_effect(),
+            InstData::Call { helper, .. } => !helper.is_constant(),
+            _ => !self.has_result(),
         }
     }
 

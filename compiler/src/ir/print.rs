@@ -95,6 +95,9 @@ impl Func {
                     self.operand(*value)
                 )
             }
+            InstData::LoadMember { field, base } => {
+                write!(f, "member {}.{} {base}", field.of.kernel(), field.kernel)
+            }
             InstData::Load { size, addr, offset } => write!(f, "load.{} {addr}+{offset}", width(*size)),
             InstData::AtomicAdd { addr, offset, value } => {
                 write!(f, "atomic_add {addr}+{offset}, {}", self.operand(*value))

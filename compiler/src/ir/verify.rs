@@ -5,12 +5,14 @@
 //! - every value is made once, and every use is dominated by what makes it (numbers and addresses aside:
 //!   they are made anew at each use);
 //! - an instruction stands in at most one place, and has a result exactly if its kind makes one;
-//! - field words exist, written fields are writable, slot accesses lie within their slot;
+//! - field words exist and are the context's, members are those of other structures, written fields are writable, slot accesses lie within their slot;
 //! - the cases of a switch ascend; a table search has as many key words as its table.
 
 use std::collections::HashSet;
 
 use cranelift_entity::{EntityRef, SecondaryMap};
+
+use tcpc_stdlib::field::Struct;
 
 use super::{Block, Func, InstData, Terminator, Value};
 
@@ -65,7 +67,12 @@ fn define(
 
 fn check_inst(func: &Func, inst: &InstData) -> Result<(), String> {
     match inst {
-        InstData::LoadField { field, word } if *word >= field.words => Err("no such word".into()),
+        InstData::LoadField { field, word } if *word >= field.words || field.of != Struct::SockOps => {
+            Err("no such word in the context".into())
+        }
+        InstData::LoadMember { field, .. } if field.words > 1 || field.of == Struct::SockOps => {
+            Err("no such member behind a pointer".into())
+        }
         InstData::StoreField { field, word, .. } if *word >= field.words || !field.writable => {
             Err("the field cannot be written".into())
         }

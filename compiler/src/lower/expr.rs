@@ -2,7 +2,7 @@
 
 use tcpc_lang::hir::{ArithOp, CompareOp, Expr, ExprKind, Value as Constant};
 use tcpc_stdlib::builtin::BuiltinId;
-use tcpc_stdlib::field::{Field, Order};
+use tcpc_stdlib::field::{Field, Order, Struct};
 use tcpc_stdlib::option::{OptionValue, Readback, SockOption};
 use tcpc_stdlib::unit::{Type, Unit};
 
@@ -139,10 +139,28 @@ impl Lowerer<'_> {
         if field.ty == Type::Family {
             return self.lower_family();
         }
-        let raw = self.b.field(field, 0);
+        let raw = match field.of {
+            Struct::SockOps => self.b.field(field, 0),
+            of => {
+                let base = self.lower_struct(of);
+                self.b.value(InstData::LoadMember { field, base })
+            }
+        };
         match field.order {
             Order::NetworkHighHalf | Order::Network => self.b.unary(UnaryOp::SwapBytes32, raw),
             Order::Host | Order::Pointer => self.canonical(raw, field.unit),
+        }
+    }
+
+    /// The pointer to a structure of the socket, or NULL. It is the same wherever it is made in one run.
+    fn lower_struct(&mut self, of: Struct) -> Value {
+        match of {
+            Struct::SockOps => self.b.value(InstData::Context),
+            Struct::Sock => self.b.field(context_field("sk"), 0),
+            Struct::TcpSock => {
+                let sock = self.lower_struct(Struct::Sock);
+                self.b.call(kernel_helper("bpf_tcp_sock"), vec![sock])
+            }
         }
     }
 

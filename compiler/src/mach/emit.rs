@@ -166,6 +166,9 @@ fn emit_inst(out: &mut EmittedBlock, inst: &MachInst, r: &[u8], frame: &Frame) {
         }
         Kind::LoadContext(size, offset) => out.push(insn::ldx(size, r[0], r[1], offset as i16), span),
         Kind::StoreContext(size, offset) => out.push(insn::stx(size, r[0], r[1], offset as i16), span),
+        // The pointer is the result where it is NULL.
+        Kind::LoadMember(size, offset) => out
+            .extend([insn::jmp_imm(JmpOp::Eq, r[0], 0, 1), insn::ldx(size, r[0], r[0], offset as i16)], span),
         Kind::Load(size, offset) => out.push(insn::ldx(size, r[0], r[1], offset), span),
         Kind::AtomicAdd(offset) => out.push(insn::atomic_add(Size::DW, r[0], r[1], offset), span),
         Kind::LoadSlot(size, slot, offset) => {
@@ -190,7 +193,13 @@ fn emit_inst(out: &mut EmittedBlock, inst: &MachInst, r: &[u8], frame: &Frame) {
         }
         Kind::Neg => out.push(insn::neg64(r[0]), span),
         Kind::SwapBytes(bits) => out.push(insn::be(r[0], bits), span),
-        Kind::Call(helper) => out.push(insn::call(helper.id), span),
+        Kind::Call(helper, sock) => {
+            if let Some(register) = sock {
+                out.push(insn::mov64_imm(r[0], 0), span);
+                out.push(insn::jmp_imm(JmpOp::Eq, register, 0, 1), span);
+            }
+            out.push(insn::call(helper.id), span);
+        }
         Kind::Find { entries, words } => emit_find(out, r, entries, words, span),
         Kind::Branch(op, narrow, number) => {
             let compare = match (narrow, number) {

@@ -3,6 +3,7 @@
 use cranelift_entity::{EntityRef, SecondaryMap};
 use regalloc2::{Operand, PReg, PRegSet, RegClass, VReg};
 use tcpc_lang::source::Span;
+use tcpc_stdlib::signature::{Signature, signature};
 
 use super::{Kind, MachBlock, MachFunc, MachInst};
 use crate::bpf::{AluOp, JmpOp, Size};
@@ -143,6 +144,12 @@ impl Selector<'_> {
                 let operands = vec![Operand::reg_use(self.context), Operand::reg_use(value)];
                 self.push(Kind::StoreContext(size, offset), operands);
             }
+            InstData::LoadMember { field, base } => {
+                let (size, offset) = field_access(field, 0);
+                let base = self.used(*base);
+                let operands = vec![Operand::reg_reuse_def(result, 1), Operand::reg_use(base)];
+                self.push(Kind::LoadMember(size, offset), operands);
+            }
             InstData::Load { size, addr, offset } => {
                 let addr = self.used(*addr);
                 self.push(
@@ -225,7 +232,9 @@ impl Selector<'_> {
         let args: Vec<VReg> = args.iter().map(|&arg| self.used(arg)).collect();
         let mut operands = vec![Operand::reg_fixed_def(result, preg(0))];
         operands.extend((1u8..).zip(args).map(|(at, arg)| Operand::reg_fixed_use(arg, preg(at))));
-        self.push(Kind::Call(helper), operands);
+        // Arguments begin with r1.
+        let sock = signature(helper.id).and_then(Signature::sock).map(|at| at as u8 + 1);
+        self.push(Kind::Call(helper, sock), operands);
         if let Some(inst) = self.mach.insts.last_mut() {
             inst.clobbers =
                 CALL_CLOBBERS.into_iter().fold(PRegSet::empty(), |set, number| set.with(preg(number)));

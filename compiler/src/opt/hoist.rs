@@ -44,7 +44,7 @@ pub fn hoist(func: &mut Func) {
             several |= block != home;
             home = common;
         }
-        let same_state = key.2.is_none_or(|state| states.at_exit(home) == state);
+        let same_state = key.3.is_none_or(|state| states.at_exit(home) == state);
         if several && !loads.iter().any(|&(block, _)| block == home) && same_state {
             insert(func, home, placed);
         }

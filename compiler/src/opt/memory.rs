@@ -4,6 +4,7 @@
 //! that paths with different states lead to.
 
 use cranelift_entity::SecondaryMap;
+use tcpc_stdlib::field::{Field, Struct};
 
 use crate::ir::{Block, Func, InstData};
 
@@ -67,11 +68,12 @@ pub fn state_after(inst: crate::ir::Inst) -> u32 {
     inst.as_u32() + 1
 }
 
-/// What a load of a field depends on: its place, and the state if it can change.
-pub type LoadKey = (u16, u8, Option<u32>);
+/// What a load of a field depends on: its place, and the state if it can change. The pointer to its structure
+/// is the same throughout one run.
+pub type LoadKey = (Struct, u16, u8, Option<u32>);
 
 /// The key of a field's word in a state.
-pub fn load_key(field: &tcpc_stdlib::field::Field, word: u8, state: u32) -> LoadKey {
+pub fn load_key(field: &Field, word: u8, state: u32) -> LoadKey {
     let fixed = field.stable && !field.writable;
-    (field.offset, word, (!fixed).then_some(state))
+    (field.of, field.offset, word, (!fixed).then_some(state))
 }

@@ -13,7 +13,7 @@ use crate::ir::{BinaryOp, Block, Func, InstData, UnaryOp, Value};
 enum Key {
     Load(LoadKey),
     Const(u64),
-    /// A call of a helper that takes the context and always gives the same.
+    /// A call of a helper that takes the context or its socket and always gives the same.
     Call(u32),
     Unary(UnaryOp, Value),
     Binary(BinaryOp, Value, Value),
@@ -55,6 +55,7 @@ fn key(inst: &InstData, state: u32) -> Option<Key> {
     match *inst {
         InstData::Const(number) => Some(Key::Const(number)),
         InstData::LoadField { field, word } => Some(Key::Load(load_key(field, word, state))),
+        InstData::LoadMember { field, .. } => Some(Key::Load(load_key(field, 0, state))),
         InstData::Unary(op, value) => Some(Key::Unary(op, value)),
         InstData::Binary(op, a, b) => Some(Key::Binary(op, a, b)),
         InstData::Call { helper, .. } if helper.is_constant() => Some(Key::Call(helper.id)),

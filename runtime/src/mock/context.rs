@@ -1,20 +1,26 @@
-//! A socket as the bytes of `struct bpf_sock_ops`, laid out by the catalogue.
+//! A socket as the bytes of `struct bpf_sock_ops` and what that leads to, laid out by the catalogue.
 
 use std::ops::Range;
 
 use tcpc_stdlib::event::Event;
-use tcpc_stdlib::field::{FIELDS, Field, Order, kernel_field};
-use tcpc_stdlib::kernel::{AF_INET, CONTEXT_SIZE, LOOPBACK4_IPV6, REPLY_OFFSET};
+use tcpc_stdlib::field::{Field, Order, Struct, kernel_field, members};
+use tcpc_stdlib::kernel::{AF_INET, LOOPBACK4_IPV6, REPLY_OFFSET};
 
 use tcpc_lang::hir::{Role, Value};
 
 use super::MockSock;
+use crate::guest::Region;
 
 impl MockSock {
     /// The context that a program gets.
     pub fn context(&self) -> Vec<u8> {
-        let mut bytes = vec![0; CONTEXT_SIZE];
-        for field in FIELDS.iter().filter(|field| self.is_visible(field)) {
+        self.bytes(Struct::SockOps)
+    }
+
+    /// The context, or a structure that it leads to.
+    pub fn bytes(&self, of: Struct) -> Vec<u8> {
+        let mut bytes = vec![0; of.size()];
+        for field in members(of).filter(|field| self.is_visible(field)) {
             for word in 0..field.words {
                 put(&mut bytes, field, word, self.word(field, word));
             }
@@ -31,7 +37,7 @@ impl MockSock {
             "local_ip6" if self.is_v4() && listens => return Value::Ip(self.local_ip()),
             _ => {}
         }
-        let bytes = self.context();
+        let bytes = self.bytes(field.of);
         if field.words == 4 {
             let words = (0..4).map(|word| u128::from(get(&bytes, field, word)));
             return Value::Ip(words.fold(0, |address, word| (address << 32) | word));
@@ -69,7 +75,9 @@ impl MockSock {
             "local_ip4" if self.is_v4() => self.local_ip() as u32,
             "local_ip4" if listens => 0,
             "local_ip4" => LOOPBACK4_IPV6,
-            // No program can follow a pointer here.
+            "icsk_retransmits" if self.event.is_some_and(|event| event.name == "rto") => self.args[0],
+            "sk" => return Region::Struct(Struct::Sock).address(0),
+            // No program can follow another pointer here.
             _ if field.order == Order::Pointer => 0,
             name => return self.of_segment(name).unwrap_or_else(|| self.raw(name)),
         };

@@ -1,5 +1,6 @@
 //! What each helper does to the world.
 
+use tcpc_stdlib::field::Struct;
 use tcpc_stdlib::helper::Helper;
 use tcpc_stdlib::kernel::errno_number;
 use tcpc_stdlib::option::{OptionValue, SockOption, option_by_number};
@@ -41,6 +42,13 @@ impl World {
             "bpf_get_socket_cookie" => {
                 self.check_context(first)?;
                 self.sock.cookie
+            }
+            "bpf_tcp_sock" => {
+                let sock = Region::Struct(Struct::Sock).address(0);
+                if first != sock {
+                    return Err(format!("its argument is {first:#x} instead of the socket"));
+                }
+                Region::Struct(Struct::TcpSock).address(0)
             }
             "bpf_sock_ops_cb_flags_set" => {
                 self.check_context(first)?;

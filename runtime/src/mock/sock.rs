@@ -120,6 +120,8 @@ impl MockSock {
         };
         let window = self.given.get("snd_cwnd").copied().unwrap_or_else(|| initial.min(clamp));
         self.fields.insert("snd_cwnd", window);
+        // The SYN, or the SYN-ACK.
+        self.fields.entry("delivered").or_insert(1);
         self.options.remove("init_cwnd");
     }
 
