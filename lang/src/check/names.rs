@@ -2,7 +2,7 @@
 
 use tcpc_stdlib::builtin::{BUILTINS, VALUE_WORDS, builtin, value_type};
 use tcpc_stdlib::event::{EVENT_GROUPS, EVENTS};
-use tcpc_stdlib::field::{FIELDS, field};
+use tcpc_stdlib::field::{FIELDS, field, kernel_field};
 use tcpc_stdlib::kernel::{AF_INET, AF_INET6, TCP_STATES, tcp_state};
 use tcpc_stdlib::option::{OPTIONS, option};
 use tcpc_stdlib::unit::Type;
@@ -130,7 +130,13 @@ impl<'a> Checker<'a> {
             }
             _ => did_you_mean(diagnostic, text, span, candidates),
         };
-        self.fail(diagnostic)
+        let unnamed = kernel_field(text).is_some_and(|field| field.name.is_empty());
+        self.fail(match diagnostic.suggestion {
+            None if unnamed => {
+                diagnostic.note("the kernel's context has such a member, but a policy cannot name it")
+            }
+            _ => diagnostic,
+        })
     }
 
     /// A name of the kernel's, such as a congestion control, must be in quotes.
