@@ -9,11 +9,11 @@ use std::time::Duration;
 use tcpc_stdlib::event::event;
 use tcpc_stdlib::field::FIELDS;
 
-use super::lab::{Lab, PORT, Pair, Side, lab};
+use super::lab::{DEVICE, Lab, PORT, Pair, Side, lab};
 use super::peer::RawPeer;
 use super::probes::*;
 use super::watch::{attach, count, eventually};
-use super::wire::{ACK, Segment, flow_label};
+use super::wire::{ACK, CWR, ECE, OPTION_SACK, OPTION_SACK_PERMITTED, Segment, flow_label};
 
 /// A field and a condition that holds only if it reads right.
 type Case = (&'static str, String);
@@ -24,6 +24,7 @@ fn every_field_reads_what_the_connection_has() {
     let mut tried = BTreeSet::new();
     tried.extend(at_the_end(&lab));
     tried.extend(in_flight(&lab));
+    tried.extend(told_by_the_peer(&lab));
     tried.extend(of_the_segment(&lab));
     let known: BTreeSet<&str> =
         FIELDS.iter().map(|field| field.name).filter(|name| !name.is_empty()).collect();
@@ -49,9 +50,12 @@ fn observe(side: &Side, rule: &str, cases: &[Case], provoke: impl FnOnce()) -> V
 
 /// When the client closes: all is quiet then, and the socket itself tells the same numbers.
 fn at_the_end(lab: &Lab) -> Vec<&'static str> {
-    let asking = "on needs_ecn -> true\n on state when new_state == CLOSE { count closed }";
+    let asking = format!(
+        "on needs_ecn -> true\n on state when new_state == CLOSE {{ count closed }}
+         on tcp_connect {{ bindtodevice = \"{DEVICE}\" }}"
+    );
     for side in [&lab.client, &lab.server] {
-        attach(side, "asking", asking);
+        attach(side, "asking", &asking);
     }
     let connection = connect(lab, Pair::V6);
     let client = &connection.client;
@@ -95,6 +99,9 @@ fn at_the_end(lab: &Lab) -> Vec<&'static str> {
         ("data_segs_out", format!("data_segs_out == {} and data_segs_out == 1", info.word(156))),
         ("bytes_received", format!("bytes_received == {}B and bytes_received == 5B", info.long(128))),
         ("bytes_acked", format!("bytes_acked == {}B and bytes_acked >= 5B", info.long(120))),
+        ("bound_dev_if", format!("bound_dev_if == {}", lab.client.device_index())),
+        // The SYN, and the data.
+        ("delivered", format!("delivered == {} and delivered == 2", info.word(192))),
         // A client draws it when it connects, and never draws 0.
         ("sk_txhash", "sk_txhash != 0".to_owned()),
     ];
@@ -112,6 +119,7 @@ fn in_flight(lab: &Lab) -> Vec<&'static str> {
         ("lost_out", "lost_out == 3".to_owned()),
         ("retrans_out", "retrans_out == 1".to_owned()),
         ("total_retrans", "total_retrans == 1".to_owned()),
+        ("icsk_retransmits", "icsk_retransmits == 1".to_owned()),
     ];
     with_raw_peer(lab, Pair::V4, Role::Server, |mut real, peer, _| {
         let mut tried = observe(&lab.server, "on rto when backoff == 0", &first, || {
@@ -124,6 +132,35 @@ fn in_flight(lab: &Lab) -> Vec<&'static str> {
         });
         tried.extend(observe(&lab.server, "on rto when backoff == 1", &second, || {}));
         tried
+    })
+}
+
+/// After a segment was sent twice and the peer said that it had both, and that routers marked one.
+fn told_by_the_peer(lab: &Lab) -> Vec<&'static str> {
+    attach(&lab.server, "ecn", "on needs_ecn -> true\n on state { count changed }");
+    let listener = listen(lab, Pair::V4);
+    let mut peer = RawPeer::client(lab, Pair::V4, 41_001);
+    peer.opening_flags = ECE | CWR;
+    peer.opening_options = vec![OPTION_SACK_PERMITTED, 2];
+    peer.connect();
+    let (mut real, _) = listener.accept().unwrap();
+    real.write_all(b"twice").unwrap();
+    let sent = [0; 2].map(|_| peer.receive(Duration::from_secs(3), |one| one.payload > 0).expect("not sent"));
+    let (start, end) = (sent[0].sequence, sent[0].sequence.wrapping_add(5));
+    assert_eq!(sent[1].sequence, start);
+    peer.acknowledged = end;
+    // A block below the acknowledgement is one that came twice.
+    let block = [start.to_be_bytes(), end.to_be_bytes()].concat();
+    peer.send(ACK | ECE, &[], &[&[OPTION_SACK, 10], &block[..]].concat());
+    eventually("the acknowledgement was not seen", || Info::of(&real).word(192) == 3);
+    let info = Info::of(&real);
+    let cases = [
+        ("dsack_dups", format!("dsack_dups == {} and dsack_dups == 1", info.word(216))),
+        // Both copies were delivered, and so was the SYN-ACK before them.
+        ("delivered_ce", format!("delivered_ce == {} and delivered - delivered_ce == 1", info.word(196))),
+    ];
+    observe(&lab.server, "on state when old_state == ESTABLISHED", &cases, || {
+        real.shutdown(Shutdown::Write).unwrap();
     })
 }
 
@@ -156,6 +193,20 @@ impl Info {
     fn long(&self, at: usize) -> u64 {
         u64::from_ne_bytes(self.0[at..at + 8].try_into().unwrap())
     }
+}
+
+#[test]
+fn the_handshake_is_delivered_first_and_a_request_has_no_socket() {
+    let Some(lab) = lab() else { return };
+    let text = "on tcp_listen, tcp_connect when delivered == 0 { count nothing }
+                on established when delivered == 1 and delivered_ce == 0 { count handshake }
+                on timeout_init when role == server and delivered == 0 and bound_dev_if == 0 { count request }";
+    let pins = [&lab.client, &lab.server].map(|side| attach(side, "first", text));
+    let _connection = connect(&lab, Pair::V6);
+    for pins in &pins {
+        assert_eq!((count(pins, "nothing"), count(pins, "handshake")), (1, 1));
+    }
+    assert_eq!(pins.map(|pins| count(&pins, "request") > 0), [false, true]);
 }
 
 #[test]

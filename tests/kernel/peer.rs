@@ -81,6 +81,10 @@ pub struct RawPeer<'a> {
     pub scale: u8,
     /// Type of service of what is sent.
     pub tos: u8,
+    /// Flags of its SYN beside that one.
+    pub opening_flags: u8,
+    /// Options of its SYN or SYN-ACK beside the usual ones.
+    pub opening_options: Vec<u8>,
     /// How long a SYN is left without an answer.
     pub pause: Duration,
 }
@@ -112,6 +116,8 @@ impl<'a> RawPeer<'a> {
             acknowledged: 0,
             scale: 0,
             tos: 0,
+            opening_flags: 0,
+            opening_options: Vec::new(),
             pause: Duration::ZERO,
         }
     }
@@ -148,7 +154,9 @@ impl<'a> RawPeer<'a> {
 
     fn opening(&mut self, flags: u8) {
         let [high, low] = RawPeer::MSS.to_be_bytes();
-        self.send(flags, &[], &[OPTION_MSS, 4, high, low, OPTION_WINDOW_SCALE, 3, 10]);
+        let mut options = vec![OPTION_MSS, 4, high, low, OPTION_WINDOW_SCALE, 3, 10];
+        options.extend(&self.opening_options);
+        self.send(flags, &[], &options);
     }
 
     fn learn(&mut self, opening: &Segment) {
@@ -163,7 +171,7 @@ impl<'a> RawPeer<'a> {
 
     /// Connects to the real end; its SYN-ACK.
     pub fn connect(&mut self) -> Segment {
-        self.syn(0);
+        self.syn(self.opening_flags);
         let answer = self.receive(Duration::from_secs(3), |one| one.has(SYN | ACK)).expect("no SYN-ACK came");
         self.learn(&answer);
         self.send(ACK, &[], &[]);

@@ -14,6 +14,8 @@ pub const CWR: u8 = 0x80;
 /// Kinds of TCP options.
 pub const OPTION_MSS: u8 = 2;
 pub const OPTION_WINDOW_SCALE: u8 = 3;
+pub const OPTION_SACK_PERMITTED: u8 = 4;
+pub const OPTION_SACK: u8 = 5;
 
 const ETHERNET: usize = 14;
 const TCP: u8 = 6;
