@@ -6,7 +6,7 @@ use tcpc_stdlib::field::{Field, kernel_field};
 use tcpc_stdlib::helper::helper;
 
 use super::*;
-use crate::ir::{BinaryOp, Block, Builder, CondOp, InstData, Terminator, UnaryOp, Value};
+use crate::ir::{BinaryOp, Block, Builder, CondOp, InstData, Size, SlotPurpose, Terminator, UnaryOp, Value};
 
 fn field(name: &str) -> &'static Field {
     kernel_field(name).unwrap()
@@ -411,4 +411,28 @@ fn dominance_is_that_of_every_path() {
     assert_eq!(tree.common(yes, no), entry);
     assert_eq!(tree.common(yes, last), entry);
     assert_eq!(tree.common(end, last), end);
+}
+
+/// A helper writes over memory that it is given, so neither a store nor an earlier load says what is there.
+#[test]
+fn the_stack_is_loaded_anew_after_a_helper() {
+    let mut b = Builder::new();
+    let slot = b.slot(SlotPurpose::Get, 8);
+    let searched = b.number(28);
+    b.store_slot(Size::Double, slot, 0, searched);
+    let load = |b: &mut Builder| b.value(InstData::LoadSlot { size: Size::Double, slot, offset: 0 });
+    let before = load(&mut b);
+    let context = b.value(InstData::Context);
+    let address = b.value(InstData::SlotAddr(slot, 0));
+    let (length, flags) = (b.number(8), b.number(0));
+    b.call(helper("bpf_load_hdr_opt").unwrap(), vec![context, address, length, flags]);
+    let after = load(&mut b);
+    let differs = b.binary(BinaryOp::Xor, before, after);
+    reply(&mut b, differs);
+    b.terminate(Terminator::Exit);
+    let mut func = b.finish();
+    optimize(&mut func).unwrap();
+    let text = func.to_string();
+    assert_eq!(text.matches(" = load.u64 ").count(), 2, "{text}");
+    assert!(text.contains(" xor "), "{text}");
 }

@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod segments;
+
 use proptest::prelude::*;
 use tcpc_compiler::bpf::insn::*;
 use tcpc_compiler::bpf::{AluOp, Insn, JmpOp, Size};
