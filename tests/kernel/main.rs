@@ -10,6 +10,7 @@ mod commands;
 mod defaults;
 mod fields;
 mod has;
+mod headers;
 mod lab;
 mod loading;
 mod options;

@@ -85,6 +85,8 @@ pub struct RawPeer<'a> {
     pub opening_flags: u8,
     /// Options of its SYN or SYN-ACK beside the usual ones.
     pub opening_options: Vec<u8>,
+    /// Options that every segment carries after its own; the padding follows them.
+    pub extra: Vec<u8>,
     /// How long a SYN is left without an answer.
     pub pause: Duration,
 }
@@ -118,6 +120,7 @@ impl<'a> RawPeer<'a> {
             tos: 0,
             opening_flags: 0,
             opening_options: Vec::new(),
+            extra: Vec::new(),
             pause: Duration::ZERO,
         }
     }
@@ -144,7 +147,7 @@ impl<'a> RawPeer<'a> {
             acknowledged: if flags & ACK != 0 { self.acknowledged } else { 0 },
             flags,
             tos: self.tos,
-            options,
+            options: &[options, &self.extra].concat(),
             payload,
         });
         self.tap.socket.send(&frame).unwrap();

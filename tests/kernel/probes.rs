@@ -83,7 +83,11 @@ impl Connection {
 
 /// Connects the two sides and says a few words both ways.
 pub fn connect(lab: &Lab, pair: Pair) -> Connection {
-    let tap = Tap::open(&lab.server, PORT);
+    connect_watched(lab, pair, &Tap::open(&lab.server, PORT))
+}
+
+/// The same, seen by a tap that is there already.
+pub fn connect_watched(lab: &Lab, pair: Pair, tap: &Tap) -> Connection {
     let listener = listen(lab, pair);
     let client = dial(&lab.client, lab, pair);
     let (server, _) = listener.accept().unwrap();
@@ -93,6 +97,18 @@ pub fn connect(lab: &Lab, pair: Pair) -> Connection {
         to.read_exact(&mut [0; 5]).unwrap();
     }
     Connection { client, server, segments: tap.drain(Duration::from_millis(20)) }
+}
+
+impl Connection {
+    /// Closes both ends, the client first; every segment of the connection.
+    pub fn close(self, tap: &Tap) -> Vec<Segment> {
+        let Connection { client, mut server, mut segments } = self;
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(server.read(&mut [0; 1]).unwrap(), 0);
+        drop((client, server));
+        segments.extend(tap.drain(Duration::from_millis(20)));
+        segments
+    }
 }
 
 /// A listening socket of the server.
@@ -170,9 +186,21 @@ pub fn with_raw_peer<T>(
     role: Role,
     act: impl FnOnce(&TcpStream, &mut RawPeer<'_>, (Segment, Option<Segment>)) -> T,
 ) -> T {
+    with_raw_peer_sending(lab, pair, role, &[], act)
+}
+
+/// The same with a peer whose segments all carry these options.
+pub fn with_raw_peer_sending<T>(
+    lab: &Lab,
+    pair: Pair,
+    role: Role,
+    options: &[u8],
+    act: impl FnOnce(&TcpStream, &mut RawPeer<'_>, (Segment, Option<Segment>)) -> T,
+) -> T {
     match role {
         Role::Client => {
             let mut peer = RawPeer::server(lab, pair);
+            peer.extra = options.to_vec();
             let (real, (syn, ack)) = std::thread::scope(|scope| {
                 let accepting = scope.spawn(|| peer.accept());
                 let real = dial(&lab.client, lab, pair);
@@ -183,6 +211,7 @@ pub fn with_raw_peer<T>(
         Role::Server => {
             let listener = listen(lab, pair);
             let mut peer = RawPeer::client(lab, pair, RAW_CLIENT_PORT);
+            peer.extra = options.to_vec();
             let opening = peer.connect();
             let (real, _) = listener.accept().unwrap();
             act(&real, &mut peer, (opening, None))

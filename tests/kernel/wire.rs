@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tcpc_stdlib::header::EXPERIMENTAL;
+
 pub const FIN: u8 = 0x01;
 pub const SYN: u8 = 0x02;
 pub const RST: u8 = 0x04;
@@ -16,6 +18,8 @@ pub const OPTION_MSS: u8 = 2;
 pub const OPTION_WINDOW_SCALE: u8 = 3;
 pub const OPTION_SACK_PERMITTED: u8 = 4;
 pub const OPTION_SACK: u8 = 5;
+/// The padding.
+const NOP: u8 = 1;
 
 const ETHERNET: usize = 14;
 const TCP: u8 = 6;
@@ -50,22 +54,33 @@ impl Segment {
         self.flags & flags == flags
     }
 
-    /// The data of the first option of a kind.
-    pub fn option(&self, kind: u8) -> Option<&[u8]> {
+    /// Every option, its kind and length included; what makes no sense ends them.
+    pub fn all_options(&self) -> Vec<&[u8]> {
         let mut rest = self.options.as_slice();
+        let mut found = Vec::new();
         loop {
             match *rest {
-                [1, ref tail @ ..] => rest = tail,
-                [found, length, ..] if found != 0 && length >= 2 => {
-                    let option = rest.get(..length as usize)?;
-                    if found == kind {
-                        return Some(&option[2..]);
-                    }
-                    rest = &rest[length as usize..];
+                [NOP, ref tail @ ..] => rest = tail,
+                [kind, length, ..] if kind != 0 && (2..=rest.len()).contains(&length.into()) => {
+                    let (option, tail) = rest.split_at(length.into());
+                    found.push(option);
+                    rest = tail;
                 }
-                _ => return None,
+                _ => return found,
             }
         }
+    }
+
+    /// The data of the first option of a kind.
+    pub fn option(&self, kind: u8) -> Option<&[u8]> {
+        self.all_options().into_iter().find(|option| option[0] == kind).map(|option| &option[2..])
+    }
+
+    /// The data of an experiment, after its identifier.
+    pub fn experiment(&self, exid: u16) -> Option<&[u8]> {
+        let [high, low] = exid.to_be_bytes();
+        let mine = |option: &&[u8]| option[0] == EXPERIMENTAL && option[2..].starts_with(&[high, low]);
+        self.all_options().into_iter().find(mine).map(|option| &option[4..])
     }
 
     /// How far the windows of this end's later segments are shifted.
