@@ -1,11 +1,18 @@
 //! TCP header options on the wire, and what real ends make of them.
 
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use tcpc_loader::counters;
 use tcpc_stdlib::header::segment_with;
 
 use super::lab::{Lab, PORT, Pair, lab};
-use super::peer::Tap;
+use super::peer::{RawPeer, Tap};
 use super::probes::*;
-use super::wire::{OPTION_MSS, Segment};
+use super::watch::{assert_no_failures, attach, count};
+use super::wire::{ACK, OPTION_MSS, PSH, Segment};
 
 /// The kind of time stamps.
 const TIME_STAMPS: u8 = 8;
@@ -59,13 +66,212 @@ fn unknown_and_malformed_options_of_a_peer_do_no_harm() {
 }
 
 /// The real end and its peer say something to each other.
-fn say(mut real: &std::net::TcpStream, peer: &mut super::peer::RawPeer<'_>) -> Segment {
-    use std::io::{Read, Write};
-    use std::time::Duration;
-
-    peer.send(super::wire::PSH | super::wire::ACK, b"hello", &[]);
+fn say(mut real: &TcpStream, peer: &mut RawPeer<'_>) -> Segment {
+    peer.send(PSH | ACK, b"hello", &[]);
     real.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
     real.read_exact(&mut [0; 5]).unwrap();
     real.write_all(b"hello").unwrap();
     peer.receive(Duration::from_secs(3), |one| one.payload > 0).expect("no data came")
+}
+
+const PROBE: &str = "option probe = experimental 0xCC01 { id: u8 }\n";
+const PROBE_ID: u16 = 0xcc01;
+const UTO: &str = "option uto = kind 28 { minutes: u1, value: u15 }\n";
+const UTO_KIND: u8 = 28;
+
+#[test]
+fn options_go_out_on_the_segments_that_the_policy_names() {
+    let Some(lab) = lab() else { return };
+    let client = format!("{PROBE}send probe on syn, fin {{ id = 7 }}");
+    let server = format!("{PROBE}send probe on synack, established {{ id = 9 }}");
+    let pins = [attach(&lab.client, "client", &client), attach(&lab.server, "server", &server)];
+    for pair in Pair::NEAR {
+        let segments = whole_connection(&lab, pair);
+        let mut seen = BTreeSet::new();
+        for segment in &segments {
+            let wanted: Option<&[u8]> = match name(segment) {
+                ("syn" | "fin", Role::Client) => Some(&[7]),
+                ("synack" | "established", Role::Server) => Some(&[9]),
+                _ => None,
+            };
+            assert_eq!(segment.experiment(PROBE_ID), wanted, "{segment:?}");
+            seen.insert(format!("{:?}", name(segment)));
+        }
+        assert_eq!(seen.len(), 6, "{seen:?}");
+    }
+    pins.iter().for_each(|pins| assert_no_failures(pins));
+}
+
+#[test]
+fn a_user_timeout_of_the_client_is_taken_over_by_the_server() {
+    let Some(lab) = lab() else { return };
+    let text = format!(
+        "{UTO}
+         send uto on syn {{ value = 30 }}
+         send uto on synack {{ minutes = 1; value = 2 }}
+         receive uto when uto.value > 0 {{
+             count received
+             user_timeout = if uto.minutes == 1 then uto.value * 60s else uto.value * 1s
+         }}"
+    );
+    let pins = [attach(&lab.client, "client", &text), attach(&lab.server, "server", &text)];
+    for (round, pair) in (1..).zip(Pair::NEAR) {
+        let connection = connect(&lab, pair);
+        assert_eq!(connection.opening(0).option(UTO_KIND), Some(&[0, 30][..]));
+        assert_eq!(connection.opening(ACK).option(UTO_KIND), Some(&[0x80, 2][..]));
+        let timeout = |role| number(connection.end(role), libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT);
+        assert_eq!((timeout(Role::Server), timeout(Role::Client)), (30_000, 120_000));
+        pins.iter().for_each(|pins| assert_eq!(count(pins, "received"), round));
+    }
+    pins.iter().for_each(|pins| assert_no_failures(pins));
+}
+
+#[test]
+fn options_of_later_segments_are_received() {
+    let Some(lab) = lab() else { return };
+    let send = format!("{PROBE}send probe on established {{ id = 7 }}");
+    let receive = format!("{PROBE}receive probe when probe.id == 7 {{ count received }}");
+    let _client = attach(&lab.client, "client", &send);
+    let server = attach(&lab.server, "server", &receive);
+    connect(&lab, Pair::V6);
+    // The last ACK of the handshake, the data, and what acknowledges the server's.
+    assert!(count(&server, "received") >= 3);
+}
+
+/// A policy that sends on every segment, and counts what it receives.
+fn talkative() -> String {
+    format!(
+        "{PROBE}send probe on syn, established, fin {{ id = 7 }}
+         answer: send probe on synack {{ id = if received(probe) then probe.id else 99 }}
+         receive probe {{ count received; if probe.id == 5 {{ count fives }} }}"
+    )
+}
+
+#[test]
+fn peers_that_know_nothing_of_options() {
+    let Some(lab) = lab() else { return };
+    let cases: [&[u8]; 6] = [
+        &[],
+        &[99, 4, 1, 2],
+        // Another experiment, and ours too short, too long, or cut off.
+        &[254, 5, 0x12, 0x34, 7],
+        &[254, 4, 0xcc, 0x01],
+        &[254, 6, 0xcc, 0x01, 5, 5],
+        &[254, 9, 0xcc, 0x01, 5],
+    ];
+    for role in Role::BOTH {
+        let side = if role == Role::Client { &lab.client } else { &lab.server };
+        let pins = attach(side, "talkative", &talkative());
+        for options in cases {
+            with_raw_peer_sending(&lab, Pair::V6, role, options, |real, peer, (opening, ack)| {
+                let wanted = if role == Role::Client { 7 } else { 99 };
+                assert_eq!(opening.experiment(PROBE_ID), Some(&[wanted][..]), "{options:?}");
+                assert!(ack.is_none_or(|ack| ack.experiment(PROBE_ID) == Some(&[7])));
+                assert_eq!(say(real, peer).experiment(PROBE_ID), Some(&[7][..]));
+            });
+        }
+        assert_eq!(count(&pins, "received"), 0, "{role:?}");
+        assert_no_failures(&pins);
+        tcpc_loader::detach(&side.cgroup, Some("talkative")).unwrap();
+    }
+}
+
+#[test]
+fn a_peer_that_sends_by_hand_is_answered() {
+    let Some(lab) = lab() else { return };
+    for role in Role::BOTH {
+        let side = if role == Role::Client { &lab.client } else { &lab.server };
+        let pins = attach(side, "talkative", &talkative());
+        with_raw_peer_sending(&lab, Pair::V4, role, &[254, 5, 0xcc, 0x01, 5], |real, peer, (opening, _)| {
+            // A SYN-ACK repeats what the SYN had.
+            let wanted = if role == Role::Client { 7 } else { 5 };
+            assert_eq!(opening.experiment(PROBE_ID), Some(&[wanted][..]));
+            assert_eq!(count(&pins, "fives"), 1);
+            say(real, peer);
+        });
+        assert!(count(&pins, "fives") >= 2, "{role:?}");
+        assert_eq!(count(&pins, "received"), count(&pins, "fives"));
+        assert_no_failures(&pins);
+        tcpc_loader::detach(&side.cgroup, Some("talkative")).unwrap();
+    }
+}
+
+#[test]
+fn segments_of_the_handshake_have_the_option_each_time() {
+    let Some(lab) = lab() else { return };
+    let fast = "on timeout_init -> 40ms\n";
+    let _client = attach(&lab.client, "client", &format!("{fast}{}", talkative()));
+    let tap = Tap::open(&lab.server, PORT);
+    syn_times(&lab, Pair::V6, Duration::from_millis(200));
+    let segments = tap.drain(Duration::from_millis(20));
+    let syns: Vec<_> = segments.iter().filter(|one| name(one).0 == "syn").collect();
+    assert!(syns.len() >= 2 && syns.iter().all(|one| one.experiment(PROBE_ID) == Some(&[7])), "{syns:?}");
+
+    let _server = attach(&lab.server, "server", &format!("{fast}{}", talkative()));
+    let tap = Tap::open(&lab.server, PORT);
+    synack_times(&lab, Pair::V6, Duration::from_millis(200));
+    let segments = tap.drain(Duration::from_millis(20));
+    let answers: Vec<_> = segments.iter().filter(|one| name(one).0 == "synack").collect();
+    let all = |answers: &[&Segment]| answers.iter().all(|one| one.experiment(PROBE_ID) == Some(&[99]));
+    assert!(answers.len() >= 2 && all(&answers), "{answers:?}");
+}
+
+#[test]
+fn a_syn_cookie_has_the_option() {
+    let Some(lab) = lab() else { return };
+    lab.server.network(|| std::fs::write("/proc/sys/net/ipv4/tcp_syncookies", "2").unwrap());
+    let server = attach(&lab.server, "server", &talkative());
+    let options = [254, 5, 0xcc, 0x01, 5];
+    with_raw_peer_sending(&lab, Pair::V6, Role::Server, &options, |real, peer, (opening, _)| {
+        assert_eq!(opening.experiment(PROBE_ID), Some(&[5][..]));
+        // No SYN is kept; the last ACK has the option too.
+        assert_eq!(count(&server, "fives"), 1);
+        say(real, peer);
+    });
+    assert_no_failures(&server);
+}
+
+#[test]
+fn two_options_share_the_header() {
+    let Some(lab) = lab() else { return };
+    let text = format!(
+        "{PROBE}{UTO}send uto on syn, established {{ minutes = 1; value = 2 }}
+         send probe on syn, established {{ id = 7 }}
+         receive uto {{ count timeouts }}
+         receive probe {{ count probes }}"
+    );
+    let client = attach(&lab.client, "client", &text);
+    let server = attach(&lab.server, "server", &text);
+    let segments = whole_connection(&lab, Pair::V4);
+    for segment in segments.iter().filter(|one| matches!(name(one), ("syn" | "established", Role::Client))) {
+        assert_eq!(segment.option(UTO_KIND), Some(&[0x80, 2][..]), "{segment:?}");
+        assert_eq!(segment.experiment(PROBE_ID), Some(&[7][..]), "{segment:?}");
+        // Nine bytes in three words.
+        let own = 40 - usize::from(segment_with(segment.flags).unwrap().space);
+        assert_eq!(segment.options.len(), own + 12);
+    }
+    assert!(count(&server, "timeouts") >= 2);
+    assert_eq!(count(&server, "timeouts"), count(&server, "probes"));
+    [client, server].iter().for_each(|pins| assert_no_failures(pins));
+}
+
+#[test]
+fn an_option_without_room_is_counted_and_does_no_harm() {
+    let Some(lab) = lab() else { return };
+    // Both go to the server's port, which the compiler does not know.
+    let text = format!(
+        "option wide = kind 99 {{ a: u64, b: u64 }}
+         {PROBE}
+         send wide on syn when remote_port == {PORT} {{ a = 1; b = 2 }}
+         large: send probe on syn when remote_port > 1 {{ id = 7 }}"
+    );
+    let pins = attach(&lab.client, "client", &text);
+    let connection = connect(&lab, Pair::V6);
+    let wide = [1u64, 2].map(u64::to_be_bytes).concat();
+    assert_eq!(connection.opening(0).option(99), Some(&wide[..]));
+    assert_eq!(connection.opening(0).experiment(PROBE_ID), None);
+    let failures = counters(&pins).unwrap().failures;
+    let found: Vec<_> = failures.iter().map(|one| (one.option.as_str(), one.errno)).collect();
+    // ENOSPC: no room to reserve, and none to write.
+    assert!(!found.is_empty() && found.iter().all(|one| *one == ("probe", 28)), "{failures:?}");
 }
