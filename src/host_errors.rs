@@ -46,6 +46,7 @@ fn code(error: &LoaderError) -> Code {
         LoaderError::NoBpffs { .. } => Code::NoBpffs,
         LoaderError::KernelLacks { .. } => Code::KernelLacks,
         LoaderError::CongestionMissing { .. } => Code::CongestionMissing,
+        LoaderError::KernelFunction { .. } => Code::KernelFunctionMissing,
         LoaderError::BadObject(_) | LoaderError::NoManifest | LoaderError::NewerManifest(_) => {
             Code::ObjectUnloadable
         }

@@ -25,6 +25,7 @@
 //! - **Events**, learnt from compares of `op`: `reply` is written only where the event has a reply; members that
 //!   can be wild are read, and options that can harm are set, only in events where they cannot.
 //! - **Helpers.** Only with known signatures, and arguments that fit them.
+//! - **Kernel functions.** The same, and only in events where they do something.
 //! - **Result.** Always 1: anything else cancels the replies of every program on the cgroup.
 
 mod alu;
@@ -33,6 +34,7 @@ mod call;
 mod context;
 mod events;
 mod flow;
+mod kfunc;
 mod memory;
 mod scalar;
 mod state;
@@ -76,8 +78,9 @@ impl std::error::Error for CheckError {}
 /// # Errors
 /// The first rule that it breaks, in the order of its slots; flow comes first.
 pub fn check(object: &ObjectFile) -> Result<(), CheckError> {
-    flow::check(&object.code)?;
-    let targets = object.relocations.iter().map(|relocation| (relocation.slot, &relocation.target)).collect();
+    let targets: BTreeMap<usize, &ResolvedTarget> =
+        object.relocations.iter().map(|relocation| (relocation.slot, &relocation.target)).collect();
+    flow::check(&object.code, |slot| matches!(targets.get(&slot), Some(ResolvedTarget::Kfunc(_))))?;
     let mut checker = Checker { object, targets, pending: BTreeMap::from([(0, State::entry())]) };
     // Slots without a pending state are on no path that can be taken, or second halves of loads.
     while let Some((slot, state)) = checker.pending.pop_first() {
@@ -124,8 +127,9 @@ impl Checker<'_> {
                 return Ok(());
             }
             Op::Call(helper) => self.call(&mut state, slot, helper)?,
+            Op::CallLocal => self.call_kernel(&mut state, slot)?,
             Op::Exit => return exit(&state),
-            Op::Upper | Op::CallLocal | Op::Unknown => return Err(format!("`{insn}` is not allowed")),
+            Op::Upper | Op::CallKernel(_) | Op::Unknown => return Err(format!("`{insn}` is not allowed")),
         }
         self.flow(slot + 1, state);
         Ok(())
@@ -150,6 +154,7 @@ impl Checker<'_> {
             Some(ResolvedTarget::Data(section, at)) => {
                 Ok(Value::memory(Region::Data(*section), i64::from(*at)))
             }
+            Some(ResolvedTarget::Kfunc(_)) => Err("the load has the relocation of a call".into()),
             None => {
                 let upper = self.object.code.get(slot + 1).map_or(0, |upper| upper.imm as u32);
                 Ok(Value::constant(u64::from(upper) << 32 | u64::from(insn.imm as u32)))

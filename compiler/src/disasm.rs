@@ -124,13 +124,14 @@ fn option(facts: &Facts) -> Option<String> {
     }
 }
 
-/// What a relocation names, as the right side of the load.
+/// What a relocation names, as the right side of the load or of the call.
 fn symbol(object: &ObjectFile, target: &ResolvedTarget) -> String {
     match *target {
         ResolvedTarget::Map(map) => {
             let name = object.maps.get(map).map_or("?", |map| map.name.as_str());
             format!("map[{name}]")
         }
+        ResolvedTarget::Kfunc(kfunc) => kfunc.name.to_owned(),
         ResolvedTarget::Data(section, at) => {
             let Some(section) = object.data.get(section) else { return format!("?[{at}]") };
             let holds = |(_, start, size): &&(String, u32, u32)| at >= *start && at - start < *size;

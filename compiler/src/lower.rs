@@ -18,6 +18,7 @@ mod expr;
 mod feature;
 mod header;
 mod plan;
+mod prerequisite;
 mod reply;
 mod set;
 

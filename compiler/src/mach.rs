@@ -14,6 +14,7 @@ mod select;
 use regalloc2::{Operand, PRegSet, VReg};
 use tcpc_lang::source::Span;
 use tcpc_stdlib::helper::Helper;
+use tcpc_stdlib::kfunc::Kfunc;
 
 use crate::bpf::{AluOp, Insn, JmpOp, Size};
 use crate::ir::Func;
@@ -24,7 +25,7 @@ use crate::object::Target;
 pub struct Code {
     /// The instruction slots.
     pub insns: Vec<Insn>,
-    /// Addresses that a loader fills in: slot and target.
+    /// Addresses and calls that a loader fills in: slot and target.
     pub relocations: Vec<(usize, Target)>,
     /// The source place of each slot.
     pub spans: Vec<Span>,
@@ -116,6 +117,8 @@ enum Kind {
     SwapBytes(u8),
     /// Call a helper; with a register that must not be 0, the result is 0 without a call.
     Call(&'static Helper, Option<u8>),
+    /// Call a kernel function.
+    CallKernel(&'static Kfunc),
     /// Search a table of so many entries with keys of so many words.
     Find { entries: u32, words: u8 },
     /// Go to the first successor if it holds, else to the second; in 32 bits if so; with a number if so.

@@ -9,10 +9,12 @@ mod btf;
 mod btf_ext;
 mod elf;
 mod error;
+mod kfuncs;
 mod read;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use tcpc_stdlib::kfunc::Kfunc;
 use tcpc_stdlib::manifest::Manifest;
 
 pub use elf::{WriteError, write};
@@ -28,7 +30,7 @@ pub struct ObjectSpec {
     pub name: String,
     /// Its instructions. Those that load an address have src 0 and imm 0, as relocations fill them in.
     pub code: Vec<Insn>,
-    /// Addresses to fill in.
+    /// Addresses and calls to fill in.
     pub relocations: Vec<Relocation>,
     /// Which instruction belongs to which place of the source; ascending, the first at slot 0.
     pub lines: Vec<Line>,
@@ -46,12 +48,12 @@ pub struct ObjectSpec {
     pub manifest: Manifest,
 }
 
-/// A load of an address, to be filled in by the loader.
+/// A load of an address or a call, to be filled in by the loader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relocation {
-    /// First slot of the two-slot load.
+    /// First slot of the two-slot load, or the slot of the call.
     pub slot: usize,
-    /// What it loads the address of.
+    /// What it loads the address of, or calls.
     pub target: Target,
 }
 
@@ -64,6 +66,8 @@ pub enum Target {
     Rodata(usize),
     /// A zero-initialised number, by index into [`ObjectSpec::bss`].
     Bss(usize),
+    /// A kernel function; the slot is [`crate::bpf::insn::call_extern`].
+    Kfunc(&'static Kfunc),
 }
 
 /// The source place of the instructions from `slot` on.
@@ -180,7 +184,7 @@ pub struct ObjectFile {
     pub name: String,
     /// Its instructions, as in the file.
     pub code: Vec<Insn>,
-    /// Addresses to be filled in.
+    /// Addresses and calls to be filled in.
     pub relocations: Vec<ResolvedRelocation>,
     /// Maps, from `.maps` and its BTF.
     pub maps: Vec<ObjectMap>,
@@ -195,7 +199,7 @@ pub struct ObjectFile {
 /// A relocation of an object file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedRelocation {
-    /// First slot of the load.
+    /// First slot of the load, or the slot of the call.
     pub slot: usize,
     /// What it names.
     pub target: ResolvedTarget,
@@ -208,6 +212,8 @@ pub enum ResolvedTarget {
     Map(usize),
     /// Index into [`ObjectFile::data`], and the offset in it.
     Data(usize, u32),
+    /// A kernel function that is called.
+    Kfunc(&'static Kfunc),
 }
 
 /// A map of an object file.

@@ -14,6 +14,7 @@ use crate::cgroup::Cgroup;
 use crate::error::LoaderError;
 use crate::features::Prober;
 use crate::image::Image;
+use crate::kfuncs;
 use crate::list::{OtherProgram, programs_of};
 use crate::pins::{Store, check_name, map_pin};
 use crate::preflight::{Host, Warning};
@@ -104,6 +105,7 @@ pub fn attach_as(request: AttachRequest, prober: &dyn Prober) -> Result<Attached
     let found = host.features(&image, prober)?;
     let mut warnings = host.check(&image.manifest)?;
     warnings.extend(found.untried.map(Warning::NotTried));
+    let resolved = kfuncs::resolve(&request.object)?;
     let hz = probe::host_hz()?;
     let directory = cgroup.directory()?;
 
@@ -113,7 +115,7 @@ pub fn attach_as(request: AttachRequest, prober: &dyn Prober) -> Result<Attached
         return Err(LoaderError::AlreadyAttached { name, cgroup: cgroup.path });
     };
     let others = programs_of(&directory)?;
-    let mut object = load_object(&request.object, &image.manifest, hz, &found.features)?;
+    let mut object = load_object(&resolved, &image.manifest, hz, &found.features)?;
     let program = the_program(&mut object)?;
     program.load().map_err(load_failed)?;
     pin_objects(&mut object, reserved.directory())?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use tcpc_stdlib::feature::feature;
 use tcpc_stdlib::kernel::{CGROUP_PROGRAMS_MAX, KernelVersion};
+use tcpc_stdlib::kfunc::kfunc;
 use tcpc_stdlib::manifest::{FORMAT, Requirement};
 
 use crate::refusal::Refusal;
@@ -58,6 +59,13 @@ pub enum LoaderError {
         line: u32,
         /// Those that are registered.
         available: Vec<String>,
+    },
+    /// The policy calls a kernel function that it cannot call here.
+    KernelFunction {
+        /// Its name.
+        name: String,
+        /// What stands against it.
+        why: NoKernelFunction,
     },
     /// The bytes are no object file, or one that aya cannot load.
     BadObject(String),
@@ -119,6 +127,17 @@ pub enum LoaderError {
     },
 }
 
+/// Why a kernel function cannot be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoKernelFunction {
+    /// The kernel has no such function.
+    Absent,
+    /// The kernel does not say which functions it has.
+    NoTypes,
+    /// The kernel interprets programs, and such calls need compiled ones.
+    NoJit,
+}
+
 impl LoaderError {
     /// A system error; `doing` ends the sentence "cannot …".
     pub(crate) fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> LoaderError {
@@ -168,6 +187,18 @@ impl LoaderError {
                 "load its module (`modprobe tcp_{name}`) or name a fall-back; registered here: {}",
                 ticked(available)
             ),
+            KernelFunction { name, why: NoKernelFunction::Absent } => match kfunc(name) {
+                Some(kfunc) => {
+                    format!("it came with Linux {}: update the kernel, or do without", kfunc.since)
+                }
+                None => "build the policy anew with `tcpc build`".into(),
+            },
+            KernelFunction { why: NoKernelFunction::NoTypes, .. } => {
+                "boot a kernel that was built with `CONFIG_DEBUG_INFO_BTF`, or do without".into()
+            }
+            KernelFunction { why: NoKernelFunction::NoJit, .. } => {
+                "turn it on: `sysctl -w net.core.bpf_jit_enable=1`".into()
+            }
             BadObject(_) => "build it anew with `tcpc build`".into(),
             NoManifest => "attach an object that `tcpc build` made, or its source".into(),
             NewerManifest(_) => "use the version of tcpc that built it, or a newer one".into(),
@@ -242,6 +273,16 @@ impl fmt::Display for LoaderError {
             },
             CongestionMissing { name, line, .. } => {
                 write!(f, "congestion control `{name}` (line {line}) is not registered on this host")
+            }
+            KernelFunction { name, why } => {
+                write!(f, "the policy calls the kernel function `{name}`, and this kernel ")?;
+                f.write_str(match why {
+                    NoKernelFunction::Absent => "does not have it",
+                    NoKernelFunction::NoTypes => {
+                        "does not say which it has: `/sys/kernel/btf/vmlinux` is missing"
+                    }
+                    NoKernelFunction::NoJit => "takes no such call while its JIT compiler is off",
+                })
             }
             BadObject(reason) => write!(f, "the object cannot be loaded: {reason}"),
             NoManifest => write!(f, "the object was not built by tcpc: it has no description of itself"),

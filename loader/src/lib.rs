@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! object bytes ── image ──▶ manifest, symbols ── features, preflight ──▶ constants, warnings or an error
+//!              ── kfuncs ─▶ bytes with this kernel's functions in the calls
 //!              ── aya ────▶ maps, program, link ── pins ─────▶ <bpffs>/tcpc/<cgroup id>/<policy>/
 //! ```
 //!
@@ -16,12 +17,14 @@
 //! - `unsafe` is in `sys` only.
 
 mod attach;
+mod btf;
 mod cgroup;
 mod counters;
 mod detach;
 mod error;
 mod features;
 mod image;
+mod kfuncs;
 mod list;
 mod mounts;
 pub mod pins;
@@ -36,9 +39,10 @@ pub use attach::{AttachRequest, Attached, Rounding, attach, attach_as};
 pub use cgroup::{Cgroup, cgroup2_mount};
 pub use counters::{Counters, RuleHits, counters};
 pub use detach::{Detached, detach};
-pub use error::LoaderError;
+pub use error::{LoaderError, NoKernelFunction};
 pub use features::{Answer, Found, Prober, Question};
 pub use image::Image;
+pub use kfuncs::resolve;
 pub use list::{Listed, OtherProgram, list};
 pub use preflight::Warning;
 pub use refusal::{PolicyLine, Refusal};

@@ -69,6 +69,8 @@ pub enum Region {
     Map(u32),
     /// The values of a map.
     Values(u32),
+    /// The kernel's own context, as kernel functions take it: no memory.
+    KernelContext,
 }
 
 /// A memory access that a program must not make.
@@ -91,6 +93,7 @@ impl Region {
             Region::Map(index) => (4, index),
             Region::Values(index) => (5, index),
             Region::Struct(of) => (6, of as u32),
+            Region::KernelContext => (7, 0),
         };
         (kind << 56) | (u64::from(index) << 32) | u64::from(ORIGIN.wrapping_add(offset))
     }
@@ -107,6 +110,7 @@ impl Region {
             (6, _) => {
                 Region::Struct([Struct::Sock, Struct::TcpSock].into_iter().find(|of| *of as u32 == index)?)
             }
+            (7, 0) => Region::KernelContext,
             _ => return None,
         };
         Some((region, (address as u32).wrapping_sub(ORIGIN)))
@@ -300,6 +304,7 @@ fn outside(verb: &str, length: u32, address: u64) -> AccessError {
         Some((Region::Values(_), offset)) => {
             format!("at offset {}, outside a value of the map", offset as i32)
         }
+        Some((Region::KernelContext, _)) => "through the kernel's own context".to_string(),
         None if address < 1 << 16 => format!("through a null pointer ({address:#x})"),
         None => format!("at {address:#x}, which is no memory of the program"),
     };

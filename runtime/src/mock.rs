@@ -10,6 +10,7 @@ mod context;
 mod header;
 mod helpers;
 pub mod kernel;
+mod kfuncs;
 pub mod maps;
 pub mod options;
 pub mod sock;

@@ -15,8 +15,9 @@ mod engine;
 use std::fmt;
 use std::ops::Range;
 
-use tcpc_compiler::bpf::{Insn, Op};
+use tcpc_compiler::bpf::{Insn, Op, insn};
 use tcpc_compiler::object::{ObjectFile, ResolvedTarget};
+use tcpc_stdlib::kfunc::{KFUNCS, Kfunc};
 use tcpc_stdlib::option::SockOption;
 
 use crate::guest::{Data, Memory, Region};
@@ -50,16 +51,16 @@ pub struct Outcome {
     pub steps: u64,
     /// Slots executed, in order, as runs of slots that followed one another.
     pub trace: Vec<Range<usize>>,
-    /// Helpers called, in order.
+    /// Helpers and kernel functions called, in order.
     pub calls: Vec<Call>,
 }
 
-/// A helper call.
+/// A call of a helper or of a kernel function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// The slot of the call.
     pub slot: usize,
-    /// The helper's name.
+    /// The name of what is called.
     pub helper: &'static str,
     /// What it returned.
     pub result: u64,
@@ -141,14 +142,21 @@ fn map_bytes(map: &tcpc_compiler::object::ObjectMap) -> u64 {
     u64::from(map.value_size).next_multiple_of(8) * u64::from(map.max_entries)
 }
 
-/// The program with guest addresses in the loads that a loader fills in.
+/// The program with guest addresses in the loads that a loader fills in, and the catalogue's numbers in the calls.
 fn relocated(object: &ObjectFile) -> Result<Vec<Insn>, block::BadCode> {
     let mut code = object.code.clone();
+    if let Some(slot) = code.iter().position(|insn| matches!(insn.op(), Op::CallKernel(_))) {
+        return Err((slot, "calls a kernel function by a number of some kernel".into()));
+    }
     for relocation in &object.relocations {
         let slot = relocation.slot;
         let address = match relocation.target {
             ResolvedTarget::Map(index) => Region::Map(index as u32).address(0),
             ResolvedTarget::Data(index, offset) => Region::Data(index as u32).address(offset),
+            ResolvedTarget::Kfunc(kfunc) => {
+                *call_at(&mut code, slot)? = insn::call_kernel(number(kfunc));
+                continue;
+            }
         };
         let [lower, upper] = match code.get_mut(slot..slot.saturating_add(2)) {
             Some([lower, upper]) if matches!(lower.op(), Op::LoadImm64(_)) => [lower, upper],
@@ -159,6 +167,17 @@ fn relocated(object: &ObjectFile) -> Result<Vec<Insn>, block::BadCode> {
         upper.imm = (address >> 32) as u32 as i32;
     }
     Ok(code)
+}
+
+/// The call at a slot.
+fn call_at(code: &mut [Insn], slot: usize) -> Result<&mut Insn, block::BadCode> {
+    let call = code.get_mut(slot).filter(|insn| insn.op() == Op::CallLocal);
+    call.ok_or((slot, "is no call that could leave the object".into()))
+}
+
+/// What stands for the number that a kernel function has in the type information of a real kernel.
+fn number(kfunc: &Kfunc) -> i32 {
+    KFUNCS.iter().position(|row| row == kfunc).map_or(-1, |at| at as i32)
 }
 
 #[cfg(test)]

@@ -40,7 +40,11 @@ fn of_event(event: &'static Event) -> Entry {
             "a full socket on the client; on the server a request, which has addresses, ports, family and \
              state, but no TCP fields and no options"
         }
-        Sock::Unlocked | Sock::None => "none that can be used",
+        Sock::Unlocked => {
+            "a full socket that is not locked, which has addresses, ports, family and state, but no TCP fields and no \
+             options"
+        }
+        Sock::None => "none that can be used",
     };
     let segment = if event.has_skb { "; the segment that raised it can be read" } else { "" };
     let peer = if event.has_remote { "" } else { "; there is no peer yet" };

@@ -60,6 +60,18 @@ pub fn unit_name(unit: Unit) -> &'static str {
     }
 }
 
+/// Names of events, those of time stamps as one if all of them are there.
+fn shortened(mut names: Vec<&'static str>) -> Vec<&'static str> {
+    const STAMPS: &str = "tstamp_";
+    let is_stamp = |name: &&str| name.starts_with(STAMPS);
+    let all = supported().filter(|event| is_stamp(&event.name)).count();
+    if all > 1 && names.iter().filter(|name| is_stamp(name)).count() == all {
+        names.retain(|name| !is_stamp(name));
+        names.push("tstamp_…");
+    }
+    names
+}
+
 /// The events that show a field, as shortly as can be said.
 fn readable(field: &Field) -> String {
     let is = |event: &Event, wanted| field.availability(event) == wanted;
@@ -72,8 +84,8 @@ fn readable(field: &Field) -> String {
         .collect();
     let everywhere = match (missing.len(), whole.len()) {
         (0, _) => "everywhere".to_owned(),
-        (missed, kept) if missed < kept => format!("not in {}", names(missing)),
-        _ => return format!("in {}", names(whole.iter().map(|event| event.name))),
+        (missed, kept) if missed < kept => format!("not in {}", names(shortened(missing))),
+        _ => return format!("in {}", names(shortened(whole.iter().map(|event| event.name).collect()))),
     };
     if client.is_empty() { everywhere } else { format!("{everywhere}; client") }
 }

@@ -28,8 +28,7 @@ pub struct Event {
     pub role: EventRole,
     /// Whether the peer is known (it is not while listening).
     pub has_remote: bool,
-    /// The callback flag a socket must have for the kernel to raise it (one of them, where there are two); 0 if it
-    /// always is.
+    /// The callback flag a socket must have for the kernel to raise it; 0 if none (see [`crate::enable`] too).
     pub flag: u32,
     /// The events in which a socket asks for it, each before the kernel could first raise it.
     pub enabled_in: &'static [&'static str],
@@ -79,7 +78,8 @@ pub enum Sock {
     /// A full socket on the client, a request socket (addresses, family and state only; no socket
     /// options) on the server.
     FullOrRequest,
-    /// A full socket that is not locked: TCP fields read 0, no socket options.
+    /// A full socket that is not locked (addresses, ports, family and state only): TCP fields read 0, no socket
+    /// options.
     Unlocked,
     /// No socket.
     None,
@@ -273,40 +273,40 @@ pub const EVENTS: &[Event] = &[
         name: "tstamp_sched", kernel: "BPF_SOCK_OPS_TSTAMP_SCHED_CB", number: 16, since: v(6, 15),
         reply: None,
         args: &[],
-        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: &[], supported: false,
-        doc: "A segment enters the packet scheduler.",
-        example: "",
+        sock: Sock::Unlocked, has_skb: true, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: ESTABLISHED, supported: true,
+        doc: "The last segment of a stamped send enters the packet scheduler.",
+        example: "on tstamp_sched when remote_port == 443 { count queued }",
     },
     Event {
         name: "tstamp_snd_sw", kernel: "BPF_SOCK_OPS_TSTAMP_SND_SW_CB", number: 17, since: v(6, 15),
         reply: None,
         args: &[],
-        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: &[], supported: false,
-        doc: "The driver takes a software time stamp of a segment.",
-        example: "",
+        sock: Sock::Unlocked, has_skb: true, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: ESTABLISHED, supported: true,
+        doc: "The driver takes a software time stamp of the last segment of a stamped send.",
+        example: "on tstamp_snd_sw { count sent by local_port }",
     },
     Event {
         name: "tstamp_snd_hw", kernel: "BPF_SOCK_OPS_TSTAMP_SND_HW_CB", number: 18, since: v(6, 15),
         reply: None,
         args: &[],
-        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: &[], supported: false,
-        doc: "The device takes a hardware time stamp of a segment.",
-        example: "",
+        sock: Sock::Unlocked, has_skb: true, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: ESTABLISHED, supported: true,
+        doc: "The device takes a hardware time stamp of the last segment of a stamped send; few devices do, and only if they are told to.",
+        example: "on tstamp_snd_hw when skb_hwtstamp > 0ns { count stamped }",
     },
     Event {
         name: "tstamp_ack", kernel: "BPF_SOCK_OPS_TSTAMP_ACK_CB", number: 19, since: v(6, 15),
         reply: None,
         args: &[],
-        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: &[], supported: false,
-        doc: "All bytes of a send call were acknowledged.",
-        example: "",
+        sock: Sock::Unlocked, has_skb: true, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: ESTABLISHED, supported: true,
+        doc: "The peer acknowledged all bytes of a stamped send.",
+        example: "on tstamp_ack { count acked by remote_ip }",
     },
     Event {
         name: "tstamp_sendmsg", kernel: "BPF_SOCK_OPS_TSTAMP_SENDMSG_CB", number: 20, since: v(6, 15),
         reply: None,
         args: &[],
-        sock: Sock::Unlocked, has_skb: false, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: &[], supported: false,
-        doc: "A send call begins.",
-        example: "",
+        sock: Sock::Unlocked, has_skb: true, role: EventRole::Unknown, has_remote: true, flag: 0x0, enabled_in: ESTABLISHED, supported: true,
+        doc: "A send call put its last bytes into the queue. Rules for the other time-stamping events have the send stamped.",
+        example: "on tstamp_sendmsg sample 1% { count sends }",
     },
 ];

@@ -113,6 +113,8 @@ pub enum Availability {
     ClientOnly,
     /// It reads 0 there.
     Zero,
+    /// It reads what another layer of the kernel keeps in its place.
+    Foreign,
     /// Reading it there can leave the kernel's object: never to be emitted.
     Dangerous,
 }
@@ -122,13 +124,24 @@ impl Field {
     pub fn availability(&self, event: &Event) -> Availability {
         match (self.guard, event.sock) {
             (Guard::Always | Guard::AnySock, _) => Availability::Yes,
+            (Guard::Skb, Sock::Unlocked) => self.stamped(event),
             (Guard::Skb, _) if event.has_skb => Availability::Yes,
             (Guard::Skb, _) => Availability::Zero,
             (_, Sock::Full) => Availability::Yes,
             (Guard::FullSock, Sock::Unlocked) => Availability::Yes,
+            (_, Sock::Unlocked) => Availability::Zero,
             (Guard::Unchecked, _) => Availability::Dangerous,
             (_, Sock::FullOrRequest) => Availability::ClientOnly,
-            (_, Sock::Unlocked | Sock::None) => Availability::Zero,
+            (_, Sock::None) => Availability::Zero,
+        }
+    }
+
+    /// What a time-stamping event shows of its segment.
+    fn stamped(&self, event: &Event) -> Availability {
+        match STAMPED.iter().find(|(name, ..)| *name == self.name) {
+            Some((_, events, _)) if events.contains(&event.name) => Availability::Yes,
+            Some((_, _, elsewhere)) => *elsewhere,
+            None => Availability::Zero,
         }
     }
 
@@ -173,6 +186,15 @@ pub fn member_at(of: Struct, offset: u16) -> Option<(&'static Field, u8)> {
 pub fn members(of: Struct) -> impl Iterator<Item = &'static Field> {
     FIELDS.iter().filter(move |field| field.of == of)
 }
+
+/// Members that describe a segment, the time-stamping events in which they do, and what they are in the others:
+/// once a segment has left TCP, its control block (`skb->cb`) is the next layer's.
+#[rustfmt::skip]
+pub const STAMPED: &[(&str, &[&str], Availability)] = &[
+    ("skb_len", &["tstamp_sched", "tstamp_snd_sw", "tstamp_snd_hw", "tstamp_ack", "tstamp_sendmsg"], Availability::Zero),
+    ("skb_tcp_flags", &["tstamp_ack", "tstamp_sendmsg"], Availability::Foreign),
+    ("skb_hwtstamp", &["tstamp_snd_hw"], Availability::Zero),
+];
 
 /// What members read on a socket that was just made, where that is not 0: kernel name and raw number
 /// (`tcp_init_sock` in `net/ipv4/tcp.c`).
@@ -221,7 +243,7 @@ pub const FIELDS: &[Field] = &[
     Field { name: "", kernel: "sk", of: Struct::SockOps, offset: 184, size: 8, words: 1, since: v(5, 3), order: Order::Pointer, writable: false, guard: Guard::FullSock, stable: true, ty: Type::Int, unit: Unit::Plain, doc: "The socket; NULL for a request socket." },
     Field { name: "", kernel: "skb_data", of: Struct::SockOps, offset: 192, size: 8, words: 1, since: v(5, 10), order: Order::Pointer, writable: false, guard: Guard::Skb, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "Start of the segment at hand." },
     Field { name: "", kernel: "skb_data_end", of: Struct::SockOps, offset: 200, size: 8, words: 1, since: v(5, 10), order: Order::Pointer, writable: false, guard: Guard::Skb, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "End of its readable header." },
-    Field { name: "skb_len", kernel: "skb_len", of: Struct::SockOps, offset: 208, size: 4, words: 1, since: v(5, 10), order: Order::Host, writable: false, guard: Guard::Skb, stable: true, ty: Type::Size, unit: Unit::Bytes, doc: "Length of the segment at hand, header included." },
+    Field { name: "skb_len", kernel: "skb_len", of: Struct::SockOps, offset: 208, size: 4, words: 1, since: v(5, 10), order: Order::Host, writable: false, guard: Guard::Skb, stable: true, ty: Type::Size, unit: Unit::Bytes, doc: "Length of the segment at hand, header included; in `tstamp_sched` and `tstamp_snd_sw` with that of the link too, in `tstamp_sendmsg` and `tstamp_ack` without any." },
     Field { name: "skb_tcp_flags", kernel: "skb_tcp_flags", of: Struct::SockOps, offset: 212, size: 4, words: 1, since: v(5, 10), order: Order::Host, writable: false, guard: Guard::Skb, stable: true, ty: Type::Int, unit: Unit::Plain, doc: "TCP flags of the segment at hand (FIN 1, SYN 2, RST 4, PSH 8, ACK 16)." },
     Field { name: "skb_hwtstamp", kernel: "skb_hwtstamp", of: Struct::SockOps, offset: 216, size: 8, words: 1, since: v(6, 2), order: Order::Host, writable: false, guard: Guard::Skb, stable: true, ty: Type::Duration, unit: Unit::Nanoseconds, doc: "Hardware time stamp of the segment at hand, or 0." },
     Field { name: "bound_dev_if", kernel: "bound_dev_if", of: Struct::Sock, offset: 0, size: 4, words: 1, since: v(5, 3), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "Index of the device that the socket is bound to; 0 if it is bound to none." },

@@ -11,6 +11,8 @@
 //! | [`option`] | socket options that a policy can set or read |
 //! | [`header`] | TCP header options |
 //! | [`helper`] | helper functions |
+//! | [`kfunc`] | kernel functions that are called by name |
+//! | [`enable`] | what makes the kernel raise some events |
 //! | [`signature`] | what helpers take and give |
 //! | [`builtin`] | built-in names of the language |
 //! | [`feature`] | what one kernel has and an older one has not |
@@ -22,12 +24,14 @@
 #![forbid(unsafe_code)]
 
 pub mod builtin;
+pub mod enable;
 pub mod event;
 pub mod feature;
 pub mod field;
 pub mod header;
 pub mod helper;
 pub mod kernel;
+pub mod kfunc;
 pub mod manifest;
 pub mod option;
 pub mod policies;

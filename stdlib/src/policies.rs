@@ -25,5 +25,5 @@ macro_rules! policies {
 
 policies! {
     "appendix_a", "basertt", "bufs", "clamp", "cong", "delayed_ack", "flow_class", "iw", "loss_response", "rwnd",
-    "synrto", "tcp_state", "tos_reflect",
+    "synrto", "tcp_state", "timestamps", "tos_reflect",
 }

@@ -19,6 +19,9 @@ pub struct Member {
 pub struct Btf {
     composites: HashMap<u32, (String, u32, Vec<Member>)>,
     constants: HashMap<String, i64>,
+    /// Names of parameters by the number of the prototype, and numbers of prototypes by the function's name.
+    parameters: HashMap<u32, Vec<String>>,
+    functions: HashMap<String, u32>,
 }
 
 impl Btf {
@@ -37,7 +40,12 @@ impl Btf {
             String::from_utf8(text[..end].to_vec()).ok()
         };
 
-        let mut btf = Btf { composites: HashMap::new(), constants: HashMap::new() };
+        let mut btf = Btf {
+            composites: HashMap::new(),
+            constants: HashMap::new(),
+            parameters: HashMap::new(),
+            functions: HashMap::new(),
+        };
         let (mut at, mut id) = (types, 1);
         while at < types_end {
             let (type_name, info, size) = (word(at)?, word(at + 4)?, word(at + 8)?);
@@ -78,6 +86,13 @@ impl Btf {
                         btf.constants.insert(name(word(value)?)?, number as i64);
                     }
                 }
+                12 => {
+                    btf.functions.insert(name(type_name)?, size);
+                }
+                13 => {
+                    let names = (at..at + extra).step_by(8).map(|parameter| name(word(parameter)?));
+                    btf.parameters.insert(id, names.collect::<Option<_>>()?);
+                }
                 _ => {}
             }
             at += extra;
@@ -89,6 +104,11 @@ impl Btf {
     /// Value of an enumeration's constant.
     pub fn constant(&self, name: &str) -> Option<i64> {
         self.constants.get(name).copied()
+    }
+
+    /// Names of a function's parameters.
+    pub fn function(&self, name: &str) -> Option<&[String]> {
+        self.parameters.get(self.functions.get(name)?).map(Vec::as_slice)
     }
 
     /// Names of all constants.

@@ -16,6 +16,7 @@ use tcpc_stdlib::helper::HELPERS;
 use tcpc_stdlib::kernel::{
     ATTACH_TYPE_SOCK_OPS, CALLBACK_FLAGS, KernelVersion, PROG_TYPE_SOCK_OPS, REPLY_OFFSET, TCP_STATES,
 };
+use tcpc_stdlib::kfunc::KFUNCS;
 use tcpc_stdlib::option::OPTIONS;
 
 const PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -94,6 +95,15 @@ fn helpers_have_the_kernels_numbers() {
 }
 
 #[test]
+fn kernel_functions_have_the_kernels_parameters() {
+    let Some((btf, running)) = kernel() else { return };
+    for kfunc in KFUNCS.iter().filter(|kfunc| kfunc.since <= running) {
+        let parameters: Vec<&str> = kfunc.parameters.iter().map(|parameter| parameter.name).collect();
+        assert_eq!(btf.function(kfunc.name).expect(kfunc.name), parameters, "{}", kfunc.name);
+    }
+}
+
+#[test]
 fn states_have_the_kernels_numbers() {
     let Some((btf, _)) = kernel() else { return };
     for state in TCP_STATES {
@@ -108,10 +118,13 @@ fn states_have_the_kernels_numbers() {
 #[test]
 fn options_of_bpf_alone_have_the_kernels_numbers() {
     // The others are macros, of which type information knows nothing.
-    let rows = OPTIONS.iter().filter(|option| option.kernel.starts_with("TCP_BPF_")).map(|option| {
-        let since = option.set_since.into_iter().chain(option.get_since).min().unwrap();
-        (option.kernel.to_string(), option.number, since)
-    });
+    let rows = OPTIONS
+        .iter()
+        .filter(|option| ["TCP_BPF_", "SK_BPF_"].iter().any(|start| option.kernel.starts_with(start)))
+        .map(|option| {
+            let since = option.set_since.into_iter().chain(option.get_since).min().unwrap();
+            (option.kernel.to_string(), option.number, since)
+        });
     compare("options", rows);
 }
 

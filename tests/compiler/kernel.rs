@@ -38,8 +38,9 @@ pub fn load(policy: &Policy, stats: bool) {
     if let Some(symbol) = &compiled.manifest.hz_symbol {
         loader.override_global(symbol, &ticks, true);
     }
+    let object = tcpc_loader::resolve(&compiled.object).unwrap();
     let name = tcpc_compiler::object::read(&compiled.object).unwrap().name;
-    let mut loaded = loader.load(&compiled.object).unwrap_or_else(|error| panic!("{}: {error}", policy.name));
+    let mut loaded = loader.load(&object).unwrap_or_else(|error| panic!("{}: {error}", policy.name));
     let program: &mut SockOps = loaded.program_mut(&name).unwrap().try_into().unwrap();
     program.load().unwrap_or_else(|error| panic!("{}: {error}", policy.name));
 }

@@ -19,6 +19,7 @@ mod policies;
 mod probes;
 mod programs;
 mod reactions;
+mod stamps;
 mod sys;
 mod watch;
 mod wire;

@@ -17,7 +17,7 @@ const RAW_CLIENT_PORT: u16 = 41_000;
 /// A send buffer that holds more than any window.
 const HUGE: i32 = 16 << 20;
 /// The longest wait for something that should come at once.
-const SOON: Duration = Duration::from_secs(3);
+pub const SOON: Duration = Duration::from_secs(3);
 
 /// An end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -169,6 +169,16 @@ pub fn call(helper: u32) -> Insn {
     Insn { code: class::JMP | op::CALL, imm: helper as i32, ..Insn::default() }
 }
 
+/// Calls a function that the object does not define, as C compilers write it: a relocation names the function.
+pub fn call_extern() -> Insn {
+    Insn { code: class::JMP | op::CALL, src: op::pseudo::CALL_LOCAL, imm: -1, ..Insn::default() }
+}
+
+/// Calls the kernel function with this number in the kernel's type information.
+pub fn call_kernel(number: i32) -> Insn {
+    Insn { code: class::JMP | op::CALL, src: op::pseudo::CALL_KERNEL, imm: number, ..Insn::default() }
+}
+
 /// Ends the program with r0 as its result.
 pub fn exit() -> Insn {
     Insn { code: class::JMP | op::EXIT, ..Insn::default() }

@@ -57,8 +57,10 @@ pub mod pseudo {
     pub const MAP_FD: u8 = 1;
     /// A map's descriptor and an offset in its only value.
     pub const MAP_VALUE: u8 = 2;
-    /// In a call: another function of this object.
+    /// In a call: another function of this object, or one that a relocation names.
     pub const CALL_LOCAL: u8 = 1;
+    /// In a call: a kernel function, by its number in the kernel's type information.
+    pub const CALL_KERNEL: u8 = 2;
 }
 
 macro_rules! table {
@@ -270,8 +272,10 @@ pub enum Op {
     Goto,
     /// Call of the helper with this number.
     Call(i32),
-    /// Call of a function of this object.
+    /// Call of a function of this object, or of one that a relocation names.
     CallLocal,
+    /// Call of the kernel function with this number in the kernel's type information.
+    CallKernel(i32),
     /// End of the program.
     Exit,
     /// Not of version 3.
@@ -346,6 +350,7 @@ impl Insn {
             CALL if wide => match (dst, src, off) {
                 (0, pseudo::NONE, 0) => Some(Op::Call(imm)),
                 (0, pseudo::CALL_LOCAL, 0) => Some(Op::CallLocal),
+                (0, pseudo::CALL_KERNEL, 0) => Some(Op::CallKernel(imm)),
                 _ => None,
             },
             EXIT if wide => (dst == 0 && src == 0 && off == 0 && imm == 0).then_some(Op::Exit),

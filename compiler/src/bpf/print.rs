@@ -14,7 +14,7 @@ pub struct Print<'a> {
     pub insn: Insn,
     /// The slot after it, if there is one.
     pub next: Option<Insn>,
-    /// What a 64-bit load loads the address of, as `map[counters]`.
+    /// What a 64-bit load loads the address of, as `map[counters]`, or the function that is called.
     pub symbol: Option<&'a str>,
     /// Where a jump goes, if it is to be named; else the distance is printed, as `+13`.
     pub target: Option<&'a str>,
@@ -70,7 +70,11 @@ impl fmt::Display for Print<'_> {
                 Some(helper) => write!(f, "call {}#{id}", helper.name),
                 None => write!(f, "call unknown#{id}"),
             },
-            Op::CallLocal => write!(f, "call {:+}", i64::from(imm)),
+            Op::CallLocal => match self.symbol {
+                Some(symbol) => write!(f, "call {symbol}"),
+                None => write!(f, "call {:+}", i64::from(imm)),
+            },
+            Op::CallKernel(number) => write!(f, "call kernel-function#{number}"),
             Op::Exit => f.write_str("exit"),
             Op::Unknown => write!(f, "<unknown {code:#04x} dst {dst} src {src} off {off} imm {imm:#x}>"),
         }

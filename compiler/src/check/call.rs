@@ -15,9 +15,9 @@ use super::{Checker, Step, number, read, write};
 use crate::object::ObjectMap;
 
 /// The register of the first argument.
-const FIRST: u8 = 1;
+pub const FIRST: u8 = 1;
 /// The registers that a call destroys.
-const CLOBBERED: std::ops::RangeInclusive<usize> = 1..=5;
+pub const CLOBBERED: std::ops::RangeInclusive<usize> = 1..=5;
 
 impl Checker<'_> {
     /// Checks the arguments of a call, and what it leaves.

@@ -602,3 +602,62 @@ fn arguments_of_the_wrong_kind() {
     let null_key = join([address(1, MAP), vec![mov64_imm(2, 0), call(1)]]);
     refuses(always(null_key), "not memory");
 }
+
+/// `r0 = kfunc()` in each of these slots.
+fn calling(code: Vec<Insn>, calls: &[(usize, &str)]) -> Result<(), String> {
+    let mut object = object(code);
+    let row = |name| tcpc_stdlib::kfunc::kfunc(name).unwrap();
+    let relocation = |&(slot, name)| ResolvedRelocation { slot, target: ResolvedTarget::Kfunc(row(name)) };
+    object.relocations.extend(calls.iter().map(relocation));
+    check(&object).map_err(|error| error.message)
+}
+
+const CAST: &str = "bpf_cast_to_kern_ctx";
+const STAMP: &str = "bpf_sock_ops_enable_tx_tstamp";
+
+/// The kernel's verifier takes these.
+#[test]
+fn kernel_functions_get_what_they_want() {
+    let stamp = vec![call_extern(), mov64_reg(1, 0), mov64_imm(2, 0), call_extern()];
+    assert_eq!(calling(on(20, stamp.clone()), &[(3, CAST), (6, STAMP)]), Ok(()));
+    // Kept in the frame meanwhile.
+    let kept = vec![
+        call_extern(),
+        stx(Size::DW, 10, 0, -8),
+        call(5),
+        ldx(Size::DW, 1, 10, -8),
+        mov64_imm(2, 0),
+        call_extern(),
+    ];
+    assert_eq!(calling(on(20, kept), &[(3, CAST), (8, STAMP)]), Ok(()));
+    assert_eq!(calling(always(vec![call_extern()]), &[(1, CAST)]), Ok(()));
+}
+
+/// The kernel refuses all but the last two: there the call does nothing.
+#[test]
+fn kernel_functions_get_nothing_else() {
+    let refused = |code, calls: &[(usize, &str)]| calling(code, calls).unwrap_err();
+    let unnamed = refused(always(vec![call_extern()]), &[]);
+    assert!(unnamed.contains("functions of the object"), "{unnamed}");
+    let numbered = refused(always(vec![call_kernel(7)]), &[]);
+    assert!(numbered.contains("not allowed"), "{numbered}");
+    let no_context = refused(always(vec![mov64_imm(1, 0), call_extern()]), &[(2, CAST)]);
+    assert_eq!(no_context, "argument `obj` in r1: it is a number, not the context");
+    let uncast = refused(on(20, vec![mov64_imm(2, 0), call_extern()]), &[(4, STAMP)]);
+    assert_eq!(uncast, "argument `skops` in r1: it is the context, not the kernel's own context");
+    let no_flags = vec![call_extern(), mov64_reg(1, 0), mov64_reg(2, 6), call_extern()];
+    let no_flags = refused(on(20, no_flags), &[(3, CAST), (6, STAMP)]);
+    assert_eq!(no_flags, "argument `flags` in r2: it is the context, not a number");
+    let stale = vec![call_extern(), ldx(Size::W, 3, 1, 68)];
+    assert!(refused(on(20, stale), &[(3, CAST)]).contains("r1 is read but not written"));
+    let looked_into = vec![call_extern(), ldx(Size::DW, 3, 0, 0)];
+    assert!(refused(on(20, looked_into), &[(3, CAST)]).contains("cannot be read from"));
+    let load = refused(always(ld_imm64(1, 0, 0).to_vec()), &[(1, CAST)]);
+    assert!(load.contains("the relocation of a call"), "{load}");
+
+    let stamp = vec![call_extern(), mov64_reg(1, 0), mov64_imm(2, 0), call_extern()];
+    let elsewhere = refused(on(19, stamp.clone()), &[(3, CAST), (6, STAMP)]);
+    assert!(elsewhere.contains("in an event where it does nothing"), "{elsewhere}");
+    let anywhere = refused(always(stamp), &[(1, CAST), (4, STAMP)]);
+    assert!(anywhere.contains("in an event where it does nothing"), "{anywhere}");
+}

@@ -33,6 +33,8 @@ pub enum Value {
         /// Where it came from: all of one origin are the same pointer, and are checked for NULL together.
         origin: Origin,
     },
+    /// The kernel's own context, which kernel functions take.
+    KernelContext,
     /// A kernel pointer that generated code has no use for.
     Opaque,
 }
@@ -112,6 +114,7 @@ impl Value {
                 "the result of a look-up that is not checked for NULL"
             }
             Value::Maybe { to: Target::Struct(_), .. } => "a kernel pointer that is not checked for NULL",
+            Value::KernelContext => "the kernel's own context",
             Value::Opaque => "a kernel pointer",
         }
     }

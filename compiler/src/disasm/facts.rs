@@ -76,9 +76,13 @@ impl Facts {
                 self.set(dst, fact);
             }
             Op::Alu { .. } | Op::Swap { .. } | Op::LoadImm64(_) => self.set(dst, Fact::Unknown),
-            Op::Call(_) | Op::CallLocal => {
+            Op::Call(_) | Op::CallLocal | Op::CallKernel(_) => {
                 (0..=5).for_each(|register| self.set(register, Fact::Unknown));
-                let called = u32::try_from(imm).ok().and_then(signature).map(|signature| signature.outcome);
+                let helper = matches!(insn.op(), Op::Call(_)).then_some(imm);
+                let called = helper
+                    .and_then(|id| u32::try_from(id).ok())
+                    .and_then(signature)
+                    .map(|signature| signature.outcome);
                 if called == Some(Outcome::TcpSockOrNull) {
                     self.set(0, Fact::Struct(Struct::TcpSock));
                 }

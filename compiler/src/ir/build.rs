@@ -4,6 +4,7 @@ use cranelift_entity::PrimaryMap;
 use tcpc_lang::source::Span;
 use tcpc_stdlib::field::Field;
 use tcpc_stdlib::helper::Helper;
+use tcpc_stdlib::kfunc::Kfunc;
 
 use super::{
     BinaryOp, Block, BlockCall, BlockData, Cond, CondOp, Constant, Counter, Func, Inst, InstData, Map,
@@ -221,6 +222,11 @@ impl Builder {
     /// Calls a helper.
     pub fn call(&mut self, helper: &'static Helper, args: Vec<Value>) -> Value {
         self.value(InstData::Call { helper, args })
+    }
+
+    /// Calls a kernel function.
+    pub fn call_kernel(&mut self, kfunc: &'static Kfunc, args: Vec<Value>) -> Value {
+        self.value(InstData::CallKernel { kfunc, args })
     }
 
     /// Stores to the stack.

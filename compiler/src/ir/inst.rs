@@ -2,6 +2,7 @@
 
 use tcpc_stdlib::field::Field;
 use tcpc_stdlib::helper::Helper;
+use tcpc_stdlib::kfunc::Kfunc;
 
 use super::{Block, Constant, Counter, Map, Slot, Table, Value};
 
@@ -90,6 +91,13 @@ pub enum InstData {
     Call {
         /// The helper.
         helper: &'static Helper,
+        /// At most five arguments.
+        args: Vec<Value>,
+    },
+    /// Call a kernel function; the result is its 64-bit return value.
+    CallKernel {
+        /// The function.
+        kfunc: &'static Kfunc,
         /// At most five arguments.
         args: Vec<Value>,
     },
@@ -358,7 +366,7 @@ impl InstData {
             InstData::Load { addr, .. } => vec![*addr],
             InstData::AtomicAdd { addr, value, .. } => vec![*addr, *value],
             InstData::Binary(_, a, b) => vec![*a, *b],
-            InstData::Call { args, .. } => args.clone(),
+            InstData::Call { args, .. } | InstData::CallKernel { args, .. } => args.clone(),
             InstData::TableFind { key, .. } => key.clone(),
             _ => Vec::new(),
         }
@@ -382,7 +390,9 @@ impl InstData {
                 *a = map(*a);
                 *b = map(*b);
             }
-            InstData::Call { args, .. } => args.iter_mut().for_each(|arg| *arg = map(*arg)),
+            InstData::Call { args, .. } | InstData::CallKernel { args, .. } => {
+                args.iter_mut().for_each(|arg| *arg = map(*arg));
+            }
             InstData::TableFind { key, .. } => key.iter_mut().for_each(|word| *word = map(*word)),
             _ => {}
         }
@@ -397,6 +407,7 @@ impl InstData {
     pub fn has_effect(&self) -> bool {
         match self {
             InstData::Call { helper, .. } => !helper.is_constant(),
+            InstData::CallKernel { .. } => true,
             _ => !self.has_result(),
         }
     }

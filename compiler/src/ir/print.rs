@@ -111,6 +111,9 @@ impl Func {
                 write!(f, "{} {}, {}", lower(op), self.operand(*a), self.operand(*b))
             }
             InstData::Call { helper, args } => write!(f, "call {}({})", helper.name, self.operands(args)),
+            InstData::CallKernel { kfunc, args } => {
+                write!(f, "call kernel {}({})", kfunc.name, self.operands(args))
+            }
             InstData::TableFind { table, key } => write!(f, "find {table}, {}", self.operands(key)),
         }
     }

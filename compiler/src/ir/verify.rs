@@ -81,7 +81,9 @@ fn check_inst(func: &Func, inst: &InstData) -> Result<(), String> {
         {
             Err("the access leaves its slot".into())
         }
-        InstData::Call { args, .. } if args.len() > 5 => Err("too many arguments".into()),
+        InstData::Call { args, .. } | InstData::CallKernel { args, .. } if args.len() > 5 => {
+            Err("too many arguments".into())
+        }
         InstData::TableFind { table, key } if key.len() != usize::from(func.tables[*table].words) => {
             Err("the key has another shape than the table".into())
         }

@@ -8,16 +8,18 @@ use std::collections::BTreeMap;
 
 use tcpc_lang::hir::{Program, Rule, RuleKind};
 use tcpc_stdlib::builtin::{HASH_FACTOR, HASH_START};
+use tcpc_stdlib::enable::{enabling_call, enabling_option};
 use tcpc_stdlib::event::{Event, event};
 use tcpc_stdlib::header::{self, kernel_kind};
 use tcpc_stdlib::kernel::callback_flag;
 use tcpc_stdlib::option::option;
 
+use super::prerequisite::{Prerequisite, Wanted, widen};
 use super::{Lowerer, context_field, kernel_helper};
 use crate::ir::{BinaryOp, CondOp, InstData, Value};
 
 /// The share that is everyone, in 2^-32.
-const ALL: u64 = 1 << 32;
+pub const ALL: u64 = 1 << 32;
 
 /// What the sockets of a program ask for, and in which events.
 #[derive(Default)]
@@ -32,6 +34,8 @@ pub struct Request {
     shares: BTreeMap<u32, u64>,
     /// Whether the SYN of each connection is to be kept.
     save_syn: bool,
+    /// What else the kernel wants.
+    others: Vec<Prerequisite>,
 }
 
 impl Enabling {
@@ -53,6 +57,7 @@ impl Enabling {
                     }
                 }
             }
+            rule.events.iter().for_each(|event| enabling.add_prerequisites(event, rule));
             let of_syn = |event: &&Event| event.name == "passive_established";
             if rule.events.iter().copied().any(|event| of_syn(&event)) && rule.mentions_received(program) {
                 enabling.request("tcp_listen", |request| request.save_syn = true);
@@ -77,6 +82,18 @@ impl Enabling {
             let known = request.shares.entry(flag).or_default();
             *known = share.max(*known);
         });
+    }
+
+    fn add_prerequisites(&mut self, event: &Event, rule: &Rule) {
+        let share = rule.sample.unwrap_or(ALL);
+        if let Some(row) = enabling_option(event.name) {
+            for at in event.enabled_in {
+                self.request(at, |request| widen(&mut request.others, Wanted::Option(row), share));
+            }
+        }
+        if let Some(row) = enabling_call(event.name) {
+            self.request(row.within, |request| widen(&mut request.others, Wanted::Call(row), share));
+        }
     }
 
     fn request(&mut self, at: &str, change: impl FnOnce(&mut Request)) {
@@ -114,7 +131,7 @@ impl Request {
 }
 
 impl Lowerer<'_> {
-    /// Adds the flags to the socket's, and has it keep SYNs.
+    /// Adds the flags to the socket's, has it keep SYNs, and does what else the kernel wants.
     pub fn lower_enable(&mut self, request: &Request) {
         if request.save_syn
             && let Some(option) = option("save_syn")
@@ -122,6 +139,7 @@ impl Lowerer<'_> {
             let on = self.b.number(1);
             self.set_number(option, on);
         }
+        self.lower_prerequisites(&request.others);
         let by_share = request.by_share();
         if by_share.is_empty() {
             return;

@@ -200,6 +200,10 @@ fn emit_inst(out: &mut EmittedBlock, inst: &MachInst, r: &[u8], frame: &Frame) {
             }
             out.push(insn::call(helper.id), span);
         }
+        Kind::CallKernel(kfunc) => {
+            out.relocations.push((out.insns.len(), Target::Kfunc(kfunc)));
+            out.push(insn::call_extern(), span);
+        }
         Kind::Find { entries, words } => emit_find(out, r, entries, words, span),
         Kind::Branch(op, narrow, number) => {
             let compare = match (narrow, number) {

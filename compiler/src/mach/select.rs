@@ -172,7 +172,12 @@ impl Selector<'_> {
             }
             InstData::Unary(op, value) => self.select_unary(*op, *value, result),
             InstData::Binary(op, a, b) => self.select_binary(*op, *a, *b, result),
-            InstData::Call { helper, args } => self.select_call(helper, args, result),
+            InstData::Call { helper, args } => {
+                // Arguments begin with r1.
+                let sock = signature(helper.id).and_then(Signature::sock).map(|at| at as u8 + 1);
+                self.select_call(Kind::Call(helper, sock), args, result);
+            }
+            InstData::CallKernel { kfunc, args } => self.select_call(Kind::CallKernel(kfunc), args, result),
             InstData::TableFind { table, key } => self.select_find(*table, key, result),
             _ => {}
         }
@@ -228,13 +233,11 @@ impl Selector<'_> {
         }
     }
 
-    fn select_call(&mut self, helper: &'static tcpc_stdlib::helper::Helper, args: &[Value], result: VReg) {
+    fn select_call(&mut self, kind: Kind, args: &[Value], result: VReg) {
         let args: Vec<VReg> = args.iter().map(|&arg| self.used(arg)).collect();
         let mut operands = vec![Operand::reg_fixed_def(result, preg(0))];
         operands.extend((1u8..).zip(args).map(|(at, arg)| Operand::reg_fixed_use(arg, preg(at))));
-        // Arguments begin with r1.
-        let sock = signature(helper.id).and_then(Signature::sock).map(|at| at as u8 + 1);
-        self.push(Kind::Call(helper, sock), operands);
+        self.push(kind, operands);
         if let Some(inst) = self.mach.insts.last_mut() {
             inst.clobbers =
                 CALL_CLOBBERS.into_iter().fold(PRegSet::empty(), |set, number| set.with(preg(number)));

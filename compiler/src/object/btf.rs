@@ -43,6 +43,8 @@ pub mod kind {
 
 /// Linkage of functions and variables that other objects may see.
 const GLOBAL: u32 = 1;
+/// Linkage of functions that another object, or the kernel, has.
+const EXTERN: u32 = 2;
 /// Encoding of signed numbers.
 const SIGNED: u32 = 1 << 24;
 
@@ -100,12 +102,21 @@ impl Btf {
 
     /// A global function with these parameters.
     pub fn function(&mut self, name: &str, returns: TypeId, parameters: &[(&str, TypeId)]) -> TypeId {
+        self.linked(name, GLOBAL, returns, parameters)
+    }
+
+    /// A function that the kernel has.
+    pub fn extern_function(&mut self, name: &str, returns: TypeId, parameters: &[(&str, TypeId)]) -> TypeId {
+        self.linked(name, EXTERN, returns, parameters)
+    }
+
+    fn linked(&mut self, name: &str, linkage: u32, returns: TypeId, parameters: &[(&str, TypeId)]) -> TypeId {
         let mut extras = Vec::with_capacity(parameters.len() * 2);
         for &(name, ty) in parameters {
             extras.extend([self.string(name), ty]);
         }
         let proto = self.push("", kind::FUNC_PROTO, parameters.len() as u32, returns, &extras);
-        self.push(name, kind::FUNC, GLOBAL, proto, &[])
+        self.push(name, kind::FUNC, linkage, proto, &[])
     }
 
     /// A section with its global variables: name, type, offset and size of each.
@@ -115,6 +126,13 @@ impl Btf {
             extras.extend([self.push(name, kind::VAR, 0, ty, &[GLOBAL]), offset, size]);
         }
         self.push(name, kind::DATASEC, variables.len() as u32, bytes, &extras)
+    }
+
+    /// A section of functions that the kernel has. As C compilers write it, with neither sizes nor offsets:
+    /// nothing of it is in the object.
+    pub fn extern_section(&mut self, name: &str, functions: &[TypeId]) -> TypeId {
+        let extras: Vec<u32> = functions.iter().flat_map(|&function| [function, 0, 0]).collect();
+        self.push(name, kind::DATASEC, functions.len() as u32, 0, &extras)
     }
 
     /// The type of a datum.

@@ -1,18 +1,20 @@
 //! The ELF file: sections, symbols and relocations, in the shapes that libbpf and aya both take.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use ::object::elf::R_BPF_64_64;
+use ::object::elf::{R_BPF_64_32, R_BPF_64_64};
 use ::object::write::{Object, Relocation as ElfRelocation, SectionId, StandardSegment, Symbol, SymbolId};
 use ::object::write::{SymbolFlags, SymbolSection};
 use ::object::{
     Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolKind, SymbolScope,
 };
 use tcpc_stdlib::kernel::ELF_SECTION;
+use tcpc_stdlib::kfunc::Kfunc;
 use tcpc_stdlib::manifest;
 
 use super::btf::{Btf, TypeId};
-use super::{Global, MapSpec, ObjectSpec, Target, btf_ext, layout};
+use super::{Global, MapSpec, ObjectSpec, Relocation, Target, btf_ext, kfuncs, layout};
 use crate::bpf::insn::{self, SLOT_SIZE};
 
 /// The licence that every object declares: some helpers ask for it.
@@ -23,7 +25,7 @@ const MAP_MEMBER_SIZE: u32 = 8;
 /// An [`ObjectSpec`] that cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteError {
-    /// A relocation names a map or a number that the spec does not have, or no 64-bit load.
+    /// A relocation names a map or a number that the spec does not have, or no 64-bit load or call.
     Relocation {
         /// The slot it gives.
         slot: usize,
@@ -60,17 +62,22 @@ pub fn write(spec: &ObjectSpec) -> Result<Vec<u8>, WriteError> {
     let maps = writer.maps(&spec.maps);
     let rodata = writer.rodata(&spec.rodata)?;
     let bss = writer.bss(&spec.bss);
+    let kfuncs = writer.kfuncs(&spec.relocations);
 
     for relocation in &spec.relocations {
         let wrong = WriteError::Relocation { slot: relocation.slot };
-        let symbol = match relocation.target {
-            Target::Map(index) => maps.get(index),
-            Target::Rodata(index) => rodata.get(index),
-            Target::Bss(index) => bss.get(index),
+        let (symbol, r_type) = match relocation.target {
+            Target::Map(index) => (maps.get(index), R_BPF_64_64),
+            Target::Rodata(index) => (rodata.get(index), R_BPF_64_64),
+            Target::Bss(index) => (bss.get(index), R_BPF_64_64),
+            Target::Kfunc(kfunc) => (kfuncs.get(kfunc.name), R_BPF_64_32),
         };
-        let is_load = spec.code.get(relocation.slot).is_some_and(insn::Insn::is_wide);
+        let fits = spec.code.get(relocation.slot).is_some_and(|insn| match r_type {
+            R_BPF_64_32 => *insn == insn::call_extern(),
+            _ => insn.is_wide(),
+        });
         match symbol {
-            Some(&symbol) if is_load => writer.relocate(program, relocation.slot, symbol)?,
+            Some(&symbol) if fits => writer.relocate(program, relocation.slot, symbol, r_type)?,
             _ => return Err(wrong),
         }
     }
@@ -162,6 +169,23 @@ impl Writer {
         self.globals(section, ".bss", globals, &offsets, size)
     }
 
+    /// Kernel functions: symbols that no section defines, and their types in `.ksyms`.
+    fn kfuncs(&mut self, relocations: &[Relocation]) -> BTreeMap<&'static str, SymbolId> {
+        let called = kfuncs::called(relocations);
+        kfuncs::describe(&called, &mut self.btf);
+        let symbol = |kfunc: &&Kfunc| Symbol {
+            name: kfunc.name.as_bytes().to_vec(),
+            value: 0,
+            size: 0,
+            kind: SymbolKind::Unknown,
+            scope: SymbolScope::Unknown,
+            weak: false,
+            section: SymbolSection::Undefined,
+            flags: SymbolFlags::None,
+        };
+        called.iter().map(|kfunc| (kfunc.name, self.elf.add_symbol(symbol(kfunc)))).collect()
+    }
+
     fn globals(
         &mut self,
         section: SectionId,
@@ -222,12 +246,18 @@ impl Writer {
         })
     }
 
-    fn relocate(&mut self, section: SectionId, slot: usize, symbol: SymbolId) -> Result<(), WriteError> {
+    fn relocate(
+        &mut self,
+        section: SectionId,
+        slot: usize,
+        symbol: SymbolId,
+        r_type: u32,
+    ) -> Result<(), WriteError> {
         let relocation = ElfRelocation {
             offset: (slot * SLOT_SIZE) as u64,
             symbol,
             addend: 0,
-            flags: RelocationFlags::Elf { r_type: R_BPF_64_64 },
+            flags: RelocationFlags::Elf { r_type },
         };
         self.elf.add_relocation(section, relocation).map_err(container)
     }

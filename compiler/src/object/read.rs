@@ -4,15 +4,17 @@ mod bytes;
 mod lines;
 mod types;
 
-use ::object::elf::{EM_BPF, FileHeader64, R_BPF_64_64};
+use ::object::elf::{EM_BPF, FileHeader64, R_BPF_64_32, R_BPF_64_64};
 use ::object::read::elf::{ElfFile64, ElfSection64, ElfSymbol64, FileHeader};
 use ::object::{
     Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SymbolKind,
 };
 use tcpc_stdlib::kernel::ELF_SECTION;
+use tcpc_stdlib::kfunc::{Kfunc, kfunc};
 use tcpc_stdlib::manifest::{self, Manifest};
 
 use super::{DataSection, ObjectError, ObjectFile, ResolvedRelocation, ResolvedTarget};
+use crate::bpf::Op;
 use crate::bpf::insn::{self, Insn, SLOT_SIZE};
 
 /// The most slots that the kernel takes (`BPF_COMPLEXITY_LIMIT_INSNS`).
@@ -126,7 +128,7 @@ fn program<'a, 'b>(elf: &'b Elf<'a>) -> Result<Program<'a, 'b>, ObjectError> {
     Ok(Program { section, name: symbol_name(symbol), start, code: insn::decode(bytes) })
 }
 
-/// Follows every relocation of a 64-bit load within the program.
+/// Follows every relocation of a 64-bit load, and of a call that leaves the object, within the program.
 fn relocations(
     elf: &Elf,
     program: &Program,
@@ -136,20 +138,29 @@ fn relocations(
     let mut resolved = Vec::new();
     let end = program.start + (program.code.len() * SLOT_SIZE) as u64;
     for (offset, relocation) in program.section.relocations() {
-        let is_load = matches!(relocation.flags(), RelocationFlags::Elf { r_type: R_BPF_64_64 });
-        if !is_load || !(program.start..end).contains(&offset) {
+        if !(program.start..end).contains(&offset) {
             continue;
         }
         let slot = ((offset - program.start) / SLOT_SIZE as u64) as usize;
         let wrong = |why: &str| ObjectError::Relocation { slot: slot as u64, why: why.into() };
-        let insn =
-            program.code.get(slot).filter(|insn| offset.is_multiple_of(SLOT_SIZE as u64) && insn.is_wide());
-        let insn = insn.ok_or_else(|| wrong("is not at a 64-bit load"))?;
-
         let symbol = match relocation.target() {
             RelocationTarget::Symbol(index) => elf.symbol_by_index(index).map_err(damaged)?,
             _ => return Err(wrong("names no symbol")),
         };
+        let insn = program.code.get(slot).filter(|_| offset.is_multiple_of(SLOT_SIZE as u64));
+        match relocation.flags() {
+            RelocationFlags::Elf { r_type: R_BPF_64_64 } => {}
+            RelocationFlags::Elf { r_type: R_BPF_64_32 } if symbol.section_index().is_none() => {
+                if insn.is_none_or(|insn| insn.op() != Op::CallLocal) {
+                    return Err(wrong("is not at a call"));
+                }
+                let kfunc = called(&symbol_name(&symbol)).map_err(|why| wrong(&why))?;
+                resolved.push(ResolvedRelocation { slot, target: ResolvedTarget::Kfunc(kfunc) });
+                continue;
+            }
+            _ => continue,
+        }
+        let insn = insn.filter(|insn| insn.is_wide()).ok_or_else(|| wrong("is not at a 64-bit load"))?;
         let section = symbol.section_index().ok_or_else(|| wrong("names a symbol of another object"))?;
         let at = i64::try_from(symbol.address()).ok().and_then(|at| at.checked_add(i64::from(insn.imm)));
         let at = at.and_then(|at| u64::try_from(at).ok()).ok_or_else(|| wrong("leaves its section"))?;
@@ -172,6 +183,11 @@ fn relocations(
         return Err(ObjectError::Relocation { slot: pair[0].slot as u64, why: "is there twice".into() });
     }
     Ok(resolved)
+}
+
+/// The kernel function of this name.
+fn called(name: &str) -> Result<&'static Kfunc, String> {
+    kfunc(name).ok_or_else(|| format!("calls `{name}`, which is no kernel function that is known here"))
 }
 
 /// A data section with its symbols; zeros stand for the bytes of one that has none in the file.

@@ -68,6 +68,19 @@ pub(crate) fn sample() -> ObjectSpec {
     }
 }
 
+/// A program that calls kernel functions, one of them twice.
+pub(crate) fn calling() -> ObjectSpec {
+    let stamp = [call_extern(), mov64_reg(1, 0), mov64_imm(2, 0), call_extern()];
+    let mut code = vec![mov64_reg(6, 1), ldx(Size::W, 2, 1, 0), jmp32_imm(JmpOp::Ne, 2, 20, 6)];
+    code.extend(stamp);
+    code.extend([mov64_reg(1, 6), call_extern(), mov64_imm(0, 1), exit()]);
+    let [cast, stamp] = ["bpf_cast_to_kern_ctx", "bpf_sock_ops_enable_tx_tstamp"]
+        .map(|name| Target::Kfunc(tcpc_stdlib::kfunc::kfunc(name).unwrap()));
+    let relocations = vec![(3, cast.clone()), (6, stamp), (8, cast)];
+    let relocations = relocations.into_iter().map(|(slot, target)| Relocation { slot, target });
+    ObjectSpec { code, relocations: relocations.collect(), ..smallest() }
+}
+
 /// A program without data or maps.
 fn smallest() -> ObjectSpec {
     let spec = sample();
@@ -182,6 +195,43 @@ fn aya_reads_what_is_written() {
         }
         assert_eq!(object.maps.contains_key(".bss"), !spec.bss.is_empty());
     }
+}
+
+#[test]
+fn calls_of_kernel_functions_are_symbols_without_a_section() {
+    use ::object::{Object as _, ObjectSymbol as _};
+    let spec = calling();
+    let bytes = write(&spec).unwrap();
+    let object = read(&bytes).unwrap();
+    assert_eq!(object.code, spec.code);
+    let called: Vec<_> = object.relocations.iter().map(|one| (one.slot, one.target.clone())).collect();
+    let [cast, stamp] = ["bpf_cast_to_kern_ctx", "bpf_sock_ops_enable_tx_tstamp"]
+        .map(|name| ResolvedTarget::Kfunc(tcpc_stdlib::kfunc::kfunc(name).unwrap()));
+    assert_eq!(called, [(3, cast.clone()), (6, stamp), (8, cast)]);
+
+    let elf = ::object::File::parse(&*bytes).unwrap();
+    let undefined: Vec<&str> = elf
+        .symbols()
+        .filter(|symbol| symbol.is_undefined() && symbol.is_global())
+        .map(|symbol| symbol.name().unwrap())
+        .collect();
+    assert_eq!(undefined, ["bpf_cast_to_kern_ctx", "bpf_sock_ops_enable_tx_tstamp"]);
+    assert!(bytes.windows(8).any(|window| window == b"\0.ksyms\0"));
+    assert_eq!(crate::check::check(&object), Ok(()));
+    assert!(crate::disasm::disassemble(&object).contains("6: call bpf_sock_ops_enable_tx_tstamp"));
+}
+
+#[test]
+fn unknown_kernel_functions_are_refused_by_name() {
+    let bytes = write(&calling()).unwrap();
+    let renamed = replace(&bytes, b"\0bpf_cast_to_kern_ctx\0", b"\0bpf_cast_to_kern_btx\0");
+    assert_eq!(
+        read(&renamed).unwrap_err().to_string(),
+        "the relocation at slot 3 calls `bpf_cast_to_kern_btx`, which is no kernel function that is known here"
+    );
+    let mut misplaced = calling();
+    misplaced.relocations[0].slot = 4;
+    assert_eq!(write(&misplaced), Err(WriteError::Relocation { slot: 4 }));
 }
 
 #[test]

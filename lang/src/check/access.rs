@@ -47,6 +47,18 @@ impl<'a> Checker<'a> {
                 .help(format!("it can be read in {}", places(field))),
             );
         }
+        if let Some(event) = self.event_where(field, Availability::Foreign) {
+            return self.fail(
+                Diagnostic::new(
+                    Code::FieldNotHere,
+                    format!("`{name}` is lost in `{}`", event.name),
+                    span,
+                    "not there in this event",
+                )
+                .note("the segment has left TCP, and the next layer keeps something else in this place")
+                .help(format!("it can be read in {}", places(field))),
+            );
+        }
         if let Some(event) = self.event_where(field, Availability::ClientOnly) {
             self.server_read(name, "reads 0", event, span);
         }
@@ -91,12 +103,15 @@ impl<'a> Checker<'a> {
         if let Some(event) =
             self.scope.events.iter().find(|event| matches!(event.sock, Sock::Unlocked | Sock::None))
         {
-            return self.fail(Diagnostic::new(
-                Code::NoSocketHere,
-                format!("socket options cannot be read in `{}`", event.name),
-                span,
-                "no socket that is locked",
-            ));
+            return self.fail(
+                Diagnostic::new(
+                    Code::NoSocketHere,
+                    format!("socket options cannot be read in `{}`", event.name),
+                    span,
+                    "no socket that is locked",
+                )
+                .help("read it in `established`, or in an event that the connection itself raises"),
+            );
         }
         if let Some(event) = self.scope.events.iter().copied().find(|event| event.sock == Sock::FullOrRequest)
         {

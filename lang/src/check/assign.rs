@@ -155,12 +155,15 @@ impl<'a> Checker<'a> {
                     "add `role == client` to the condition, or assign it in `tcp_connect` or `established`",
                 ),
             ),
-            Sock::Unlocked | Sock::None => Some(Diagnostic::new(
-                Code::NoSocketHere,
-                format!("socket options cannot be assigned in `{at}`"),
-                span,
-                "no socket that is locked",
-            )),
+            Sock::Unlocked | Sock::None => Some(
+                Diagnostic::new(
+                    Code::NoSocketHere,
+                    format!("`{name}` cannot be assigned in `{at}`: the socket is not locked"),
+                    span,
+                    "no socket that is locked",
+                )
+                .help("assign it in `established`, or in an event such as `rtt`"),
+            ),
         }
     }
 

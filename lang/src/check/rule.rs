@@ -230,9 +230,9 @@ impl<'a> Checker<'a> {
                 self.report(
                     Diagnostic::new(
                         Code::UnsupportedEvent,
-                        format!("the event `{}` is not in this version yet", name.text),
+                        format!("no policy can have rules for `{}`", name.text),
                         name.span,
-                        "not supported yet",
+                        "never raised for a policy",
                     )
                     .help(format!("supported are {}", words::list(good, "and"))),
                 );

@@ -98,7 +98,7 @@ codes! {
     E0315 CounterKey        Error   "one counter with keys of several types";
     E0316 HeaderShape       Error   "a header option whose fields cannot be laid out";
     // 04: events.
-    E0401 UnsupportedEvent  Error   "an event that policies cannot have rules for yet";
+    E0401 UnsupportedEvent  Error   "an event that policies cannot have rules for";
     E0402 FieldNotHere      Error   "a field that reads zero in the event";
     E0403 FieldUnsafeHere   Error   "a field that must not be read in the event";
     E0404 NoPeer            Error   "the other end of a connection where there is none";
@@ -140,6 +140,7 @@ codes! {
     E0713 WhichPolicy       Error   "several policies where one is meant";
     E0714 PinsDamaged       Error   "pins that cannot be understood";
     E0715 HostFailure       Error   "a request that the system refuses";
+    E0716 KernelFunctionMissing Error "a kernel function that programs cannot call on the host";
     W0720 CongestionSkipped Warning "a congestion control that will be passed over on this host";
     W0721 BufferCapped      Warning "a buffer that this host makes smaller";
     W0722 NoIpv6            Warning "a kernel without IPv6";

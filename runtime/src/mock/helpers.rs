@@ -64,7 +64,7 @@ impl World {
         Ok(HelperResult { value, option: None })
     }
 
-    fn check_context(&self, address: u64) -> Result<(), String> {
+    pub(super) fn check_context(&self, address: u64) -> Result<(), String> {
         if address == Region::Context.address(0) {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tcpc_lang::hir::{Role, Value};
 use tcpc_stdlib::event::{Event, EventRole, Sock, full_socket_state};
-use tcpc_stdlib::field::{Field, Guard, INITIAL, kernel_field};
+use tcpc_stdlib::field::{Availability, Field, Guard, INITIAL, kernel_field};
 use tcpc_stdlib::header::{FIN, SYN, Segment};
 use tcpc_stdlib::kernel::{AF_INET, AF_INET6, MAPPED_FIRST, is_mapped, tcp_state};
 
@@ -39,6 +39,8 @@ pub struct MockSock {
     pub(super) outgoing: Option<Outgoing>,
     /// The events that were raised on it, or on the listener that it came from.
     pub(super) raised: BTreeSet<&'static str>,
+    /// Whether a program asked for time stamps of one of its sends.
+    pub stamped: bool,
     pub(super) event: Option<&'static Event>,
     pub(super) args: [u32; 4],
     /// Raw values of TCP fields, by kernel name.
@@ -62,6 +64,7 @@ impl Default for MockSock {
             peer_options: Vec::new(),
             outgoing: None,
             raised: BTreeSet::new(),
+            stamped: false,
             event: None,
             args: [0; 4],
             fields: BTreeMap::new(),
@@ -261,7 +264,7 @@ impl MockSock {
             Guard::FullSock => self.is_full(),
             Guard::Skb => match &self.outgoing {
                 Some(outgoing) => outgoing.is_segment(),
-                None => self.event.is_some_and(|event| event.has_skb),
+                None => self.event.is_some_and(|event| field.availability(event) == Availability::Yes),
             },
         }
     }
@@ -269,7 +272,7 @@ impl MockSock {
     /// Fields that kernels up to 7.1 read from outside a request socket.
     pub(super) fn dangerous_fields(&self) -> Vec<&'static str> {
         let unchecked = kernel_field("rtt_min").filter(|field| field.guard == Guard::Unchecked);
-        unchecked.filter(|_| !self.is_locked()).map(|field| field.kernel).into_iter().collect()
+        unchecked.filter(|_| !self.is_full()).map(|field| field.kernel).into_iter().collect()
     }
 }
 

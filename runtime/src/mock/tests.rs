@@ -9,6 +9,7 @@ use tcpc_stdlib::event::event;
 use tcpc_stdlib::field::field;
 use tcpc_stdlib::helper::helper;
 use tcpc_stdlib::kernel::{errno_number, v};
+use tcpc_stdlib::kfunc::kfunc;
 use tcpc_stdlib::option::{SockOption, option};
 
 use super::kernel::Failure;
@@ -345,4 +346,47 @@ fn the_answer_is_the_programs_until_the_event_ends() {
     world.memory.store(CONTEXT + 4, 4, 10).unwrap();
     set(&mut world, "sndbuf", 9_000);
     assert_eq!(world.reply(), Some(10));
+}
+
+#[test]
+fn sends_are_stamped_where_they_begin() {
+    let cast = kfunc("bpf_cast_to_kern_ctx").unwrap();
+    let stamp = kfunc("bpf_sock_ops_enable_tx_tstamp").unwrap();
+    let mut world = world("tstamp_sendmsg");
+    let own = world.call_kernel(cast, [CONTEXT, 0, 0, 0, 0]).unwrap();
+    assert_ne!(own, CONTEXT);
+    assert_eq!(world.call_kernel(stamp, [own, 1, 0, 0, 0]).unwrap() as i64, errno("EINVAL"));
+    assert!(!world.sock.stamped);
+    assert_eq!(world.call_kernel(stamp, [own, 0, 0, 0, 0]), Ok(0));
+    assert!(world.sock.stamped);
+    assert!(world.memory.load(own, 8).unwrap_err().to_string().contains("the kernel's own context"));
+    // The verifier would not let these pass.
+    assert!(world.call_kernel(stamp, [CONTEXT, 0, 0, 0, 0]).is_err());
+    assert!(world.call_kernel(cast, [own, 0, 0, 0, 0]).is_err());
+
+    world.sock.stamped = false;
+    world.begin(event("tstamp_ack").unwrap(), [0; 4]);
+    assert_eq!(world.call_kernel(stamp, [own, 0, 0, 0, 0]).unwrap() as i64, errno("EOPNOTSUPP"));
+    assert!(!world.sock.stamped);
+    world.kernel.version = v(6, 14);
+    assert!(world.call_kernel(stamp, [own, 0, 0, 0, 0]).unwrap_err().contains("6.15"));
+}
+
+#[test]
+fn time_stamping_events_show_addresses_and_no_tcp_fields() {
+    for name in ["tstamp_sched", "tstamp_snd_sw", "tstamp_snd_hw", "tstamp_ack", "tstamp_sendmsg"] {
+        let mut world = World::default();
+        for (field_name, number) in
+            [("srtt", 8_000), ("skb_len", 91), ("skb_tcp_flags", 24), ("skb_hwtstamp", 7)]
+        {
+            world.sock.give(field(field_name).unwrap(), &Value::Number(number)).unwrap();
+        }
+        world.begin(event(name).unwrap(), [0; 4]);
+        assert_eq!((shown(&world, "remote_port"), shown(&world, "srtt")), (443, 0), "{name}");
+        assert_eq!((shown(&world, "is_fullsock"), shown(&world, "skb_len")), (1, 91), "{name}");
+        assert_eq!(shown(&world, "skb_tcp_flags") == 24, matches!(name, "tstamp_ack" | "tstamp_sendmsg"));
+        assert_eq!(shown(&world, "skb_hwtstamp") == 7, name == "tstamp_snd_hw");
+        assert_eq!(set(&mut world, "mark", 1), errno("EOPNOTSUPP"), "{name}");
+        assert_eq!(get(&mut world, "mark"), (errno("EOPNOTSUPP"), 0), "{name}");
+    }
 }

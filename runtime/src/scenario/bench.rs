@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use tcpc_compiler::object::ObjectFile;
 use tcpc_lang::hir::{CounterId, Given, Program, Role, RuleId, Value};
 use tcpc_lang::source::SourceFile;
+use tcpc_stdlib::enable::{EnablingOption, enabling_call, enabling_option};
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::Field;
 use tcpc_stdlib::header::Segment;
 use tcpc_stdlib::kernel::{KernelVersion, RETURN_OK};
 use tcpc_stdlib::manifest::{FeatureInfo, Manifest};
-use tcpc_stdlib::option::SockOption;
+use tcpc_stdlib::option::{SockOption, option};
 use tcpc_stdlib::unit::{Unit, jiffies, jiffies_to_nanos};
 
 use crate::eval;
@@ -167,15 +168,29 @@ impl<'a> Bench<'a> {
 
     fn require_enabled(&self, event: &Event) -> Result<(), String> {
         if self.is_enabled(event) {
-            return Ok(());
+            return self.require_prerequisites(event);
         }
-        let enabling: Vec<String> = event.enabled_in.iter().map(|name| format!("`{name}`")).collect();
-        Err(format!(
-            "the kernel raises `{}` only where the policy asked for it: fire {} first, and with `sample` the \
-             connection must be drawn",
-            event.name,
-            enabling.join(" or ")
-        ))
+        Err(not_asked_for(event))
+    }
+
+    /// It raises others only on connections with a socket option, and of these some only for sends that were
+    /// asked about.
+    fn require_prerequisites(&self, event: &Event) -> Result<(), String> {
+        let has = |row: &EnablingOption| {
+            let value = option(row.option).map(|option| options::value(&self.world.sock, option));
+            value == Some(Value::Number(row.value))
+        };
+        if enabling_option(event.name).is_some_and(|row| !has(row)) {
+            return Err(not_asked_for(event));
+        }
+        match enabling_call(event.name) {
+            Some(row) if !self.world.sock.stamped => Err(format!(
+                "the kernel raises `{}` only for sends that were asked about: fire `{}` first, and with \
+                 `sample` the connection must be drawn",
+                event.name, row.within
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Lets the clock run.
@@ -256,6 +271,17 @@ impl<'a> Bench<'a> {
             None => jiffies_to_nanos(raw, self.world.kernel.hz),
         }
     }
+}
+
+/// Why an event is not raised.
+fn not_asked_for(event: &Event) -> String {
+    let enabling: Vec<String> = event.enabled_in.iter().map(|name| format!("`{name}`")).collect();
+    format!(
+        "the kernel raises `{}` only where the policy asked for it: fire {} first, and with `sample` the \
+         connection must be drawn",
+        event.name,
+        enabling.join(" or ")
+    )
 }
 
 impl eval::World for Bench<'_> {

@@ -23,6 +23,7 @@ use tcpc_compiler::bpf::insn::{
 };
 use tcpc_compiler::bpf::op::{FRAME, SRC_REG};
 use tcpc_compiler::bpf::{AluOp, Insn, Op, Operand, Size};
+use tcpc_stdlib::kfunc::{KFUNCS, Kfunc};
 
 use crate::guest::frame_pointer;
 
@@ -48,6 +49,8 @@ pub enum Site {
     Atomic { slot: usize, size: Size, off: i16, kind: i32 },
     /// The helper of this number is called.
     Call { slot: usize, helper: u32 },
+    /// The kernel function is called.
+    CallKernel { slot: usize, kfunc: &'static Kfunc },
     /// r1 to r5 are saved.
     SaveLow,
     /// r6 to r9 are saved, in r1 to r4, and r0, in r5.
@@ -189,7 +192,12 @@ impl Rewriter {
                 None => return Err((slot, "is half of a 64-bit load".into())),
             },
             Op::LoadImm64(_) => return Err((slot, "loads an address that nothing fills in".into())),
-            Op::Call(helper) => self.call(slot, helper as u32),
+            Op::Call(helper) => self.call(Site::Call { slot, helper: helper as u32 }),
+            Op::CallKernel(number) => {
+                let kfunc = usize::try_from(number).ok().and_then(|number| KFUNCS.get(number));
+                let kfunc = kfunc.ok_or((slot, "calls a kernel function that is not there".to_string()))?;
+                self.call(Site::CallKernel { slot, kfunc });
+            }
             Op::CallLocal => {
                 return Err((slot, "calls a function of the object, which is not supported".into()));
             }
@@ -291,8 +299,8 @@ impl Rewriter {
         Ok(())
     }
 
-    fn call(&mut self, slot: usize, helper: u32) {
-        self.trap(Site::Call { slot, helper });
+    fn call(&mut self, site: Site) {
+        self.trap(site);
         // The kernel leaves nothing in the argument registers; whoever reads them shall notice.
         for register in 1..=5 {
             self.emit(mov64_imm(register, crate::vm::UNSET));

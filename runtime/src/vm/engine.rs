@@ -7,6 +7,7 @@ use std::cell::RefCell;
 
 use rbpf::EbpfVmMbuff;
 use tcpc_stdlib::helper::helper_by_id;
+use tcpc_stdlib::kfunc::Kfunc;
 
 use super::block::{Block, Next, Site, TRAP, atomic};
 use super::{Call, Image, Outcome, UNSET, VmError};
@@ -132,6 +133,7 @@ impl Run {
                 (slot, modify(memory, kind, at(off), size.bytes(), value, compared))
             }
             Site::Call { slot, helper } => return self.call(slot, helper, args),
+            Site::CallKernel { slot, kfunc } => return self.call_kernel(slot, kfunc, args),
             Site::SaveLow => {
                 self.registers[1..=5].copy_from_slice(&args);
                 return 0;
@@ -161,6 +163,19 @@ impl Run {
             }
             Err(what) => {
                 self.fault = Some((slot, format!("calls `{}`: {what}", helper.name)));
+                0
+            }
+        }
+    }
+
+    fn call_kernel(&mut self, slot: usize, kfunc: &'static Kfunc, args: [u64; 5]) -> u64 {
+        match self.world.call_kernel(kfunc, args) {
+            Ok(value) => {
+                self.calls.push(Call { slot, helper: kfunc.name, result: value, option: None });
+                value
+            }
+            Err(what) => {
+                self.fault = Some((slot, format!("calls `{}`: {what}", kfunc.name)));
                 0
             }
         }

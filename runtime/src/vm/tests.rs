@@ -467,3 +467,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn kernel_functions_are_called_by_name_only() {
+    use tcpc_stdlib::kfunc::kfunc;
+    let named = |slot, name| ResolvedRelocation { slot, target: ResolvedTarget::Kfunc(kfunc(name).unwrap()) };
+    let code = vec![call_extern(), mov64_reg(1, 0), mov64_imm(2, 0), call_extern(), exit()];
+    let mut calling = object(code);
+    calling.relocations = vec![named(0, "bpf_cast_to_kern_ctx"), named(3, "bpf_sock_ops_enable_tx_tstamp")];
+    let outcome = run(&calling).unwrap();
+    // `tcp_connect` is no event to ask for stamps in.
+    assert_eq!(outcome.ret as i64, -95);
+    let names: Vec<&str> = outcome.calls.iter().map(|call| call.helper).collect();
+    assert_eq!(names, ["bpf_cast_to_kern_ctx", "bpf_sock_ops_enable_tx_tstamp"]);
+
+    assert!(fault(vec![call_extern(), exit()]).contains("a function of the object"));
+    assert!(fault(vec![call_kernel(0), exit()]).contains("by a number of some kernel"));
+    let mut misplaced = object(vec![mov64_imm(0, 1), exit()]);
+    misplaced.relocations = vec![named(0, "bpf_cast_to_kern_ctx")];
+    assert!(run(&misplaced).unwrap_err().to_string().contains("no call that could leave the object"));
+}

@@ -1,0 +1,169 @@
+//! Kernel functions that a program calls by name: each call is given the number that the function has in the
+//! running kernel, for aya does not know such calls.
+//!
+//! ```text
+//! call -1, relocation bpf_cast_to_kern_ctx   ──▶   call kernel function 63539
+//! ```
+//!
+//! The kernel refuses the types by which other loaders find the functions (functions without a body, and a section of
+//! functions), so they become types that it takes, in their places.
+
+use std::borrow::Cow;
+use std::fs;
+use std::path::Path;
+
+use aya_obj::btf::{Btf, BtfError, BtfKind};
+use object::elf::R_BPF_64_32;
+use object::{Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget};
+use tcpc_stdlib::kernel::ELF_SECTION;
+
+use crate::btf;
+use crate::error::{LoaderError, NoKernelFunction};
+
+/// Where the kernel shows its types.
+const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
+/// Whether the kernel compiles programs: 0 if not. Kernels that always do have no such file.
+const JIT: &str = "/proc/sys/net/core/bpf_jit_enable";
+/// Bytes of an instruction.
+const SLOT_SIZE: usize = 8;
+/// `BPF_JMP | BPF_CALL`, the operation of a call.
+const CALL: u8 = 0x85;
+/// The source register of a call that names a kernel function (`BPF_PSEUDO_KFUNC_CALL`).
+const KERNEL_FUNCTION: u8 = 2;
+
+/// A call of a kernel function in an object file.
+struct Call {
+    /// Where the instruction is in the file.
+    at: usize,
+    name: String,
+}
+
+/// The object with every kernel function found; as it is if it calls none.
+///
+/// # Errors
+/// This kernel lacks one of the functions, or does not let programs call any; the file is damaged.
+pub fn resolve(object: &[u8]) -> Result<Cow<'_, [u8]>, LoaderError> {
+    let file = object::File::parse(object).map_err(bad)?;
+    let calls = calls(&file)?;
+    let Some(first) = calls.first() else { return Ok(Cow::Borrowed(object)) };
+    let lacking = |name: &str, why| LoaderError::KernelFunction { name: name.to_owned(), why };
+    if fs::read_to_string(JIT).is_ok_and(|text| text.trim() == "0") {
+        return Err(lacking(&first.name, NoKernelFunction::NoJit));
+    }
+    if !Path::new(KERNEL_TYPES).exists() {
+        return Err(lacking(&first.name, NoKernelFunction::NoTypes));
+    }
+    let types = Btf::from_sys_fs().map_err(|error| unreadable(&error))?;
+    let mut patched = object.to_vec();
+    for call in &calls {
+        let number = types
+            .id_by_type_name_kind(&call.name, BtfKind::Func)
+            .map_err(|_| lacking(&call.name, NoKernelFunction::Absent))?;
+        name_function(&mut patched, call.at, number)?;
+    }
+    if let Some((start, size)) = file.section_by_name(".BTF").and_then(|section| section.file_range()) {
+        let range = usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(start + size).unwrap_or(0);
+        let bytes = patched.get_mut(range).ok_or_else(damaged)?;
+        btf::hide_kernel_functions(bytes).ok_or_else(damaged)?;
+    }
+    Ok(Cow::Owned(patched))
+}
+
+/// The calls in the program's section whose function no section of the object has.
+fn calls(file: &object::File<'_>) -> Result<Vec<Call>, LoaderError> {
+    let Some(section) = file.section_by_name(ELF_SECTION) else { return Ok(Vec::new()) };
+    let Some((start, _)) = section.file_range() else { return Ok(Vec::new()) };
+    let mut calls = Vec::new();
+    for (offset, relocation) in section.relocations() {
+        let RelocationTarget::Symbol(index) = relocation.target() else { continue };
+        let symbol = file.symbol_by_index(index).map_err(bad)?;
+        let is_call = matches!(relocation.flags(), RelocationFlags::Elf { r_type: R_BPF_64_32 });
+        if is_call && symbol.is_undefined() {
+            let at = usize::try_from(start.saturating_add(offset)).map_err(|_| damaged())?;
+            calls.push(Call { at, name: symbol.name().map_err(bad)?.to_owned() });
+        }
+    }
+    Ok(calls)
+}
+
+/// Makes the instruction a call of the kernel function with this number.
+fn name_function(object: &mut [u8], at: usize, number: u32) -> Result<(), LoaderError> {
+    match object.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<SLOT_SIZE>()) {
+        Some(slot) if slot[0] == CALL => {
+            let [a, b, c, d] = number.to_le_bytes();
+            *slot = [CALL, KERNEL_FUNCTION << 4, 0, 0, a, b, c, d];
+            Ok(())
+        }
+        _ => Err(damaged()),
+    }
+}
+
+fn bad(error: object::Error) -> LoaderError {
+    LoaderError::BadObject(error.to_string().to_lowercase())
+}
+
+fn damaged() -> LoaderError {
+    LoaderError::BadObject("a call of a kernel function in it is damaged".into())
+}
+
+fn unreadable(error: &BtfError) -> LoaderError {
+    LoaderError::System {
+        doing: format!("read the kernel's types in `{KERNEL_TYPES}`"),
+        error: std::io::Error::other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use object::write::{Object as Writer, Relocation, Symbol, SymbolSection};
+    use object::{Architecture, BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope};
+
+    use super::*;
+
+    /// An object whose program calls this function.
+    fn calling(name: &str) -> Vec<u8> {
+        let mut writer = Writer::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
+        let section = writer.add_section(Vec::new(), ELF_SECTION.into(), SectionKind::Text);
+        writer.append_section_data(section, &[CALL, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff], 8);
+        let symbol = writer.add_symbol(Symbol {
+            name: name.into(),
+            value: 0,
+            size: 0,
+            kind: SymbolKind::Unknown,
+            scope: SymbolScope::Unknown,
+            weak: false,
+            section: SymbolSection::Undefined,
+            flags: SymbolFlags::None,
+        });
+        let flags = RelocationFlags::Elf { r_type: R_BPF_64_32 };
+        writer.add_relocation(section, Relocation { offset: 0, symbol, addend: 0, flags }).unwrap();
+        writer.write().unwrap()
+    }
+
+    #[test]
+    fn a_function_that_the_kernel_lacks_is_named() {
+        let error = resolve(&calling("bpf_no_such_function")).unwrap_err();
+        assert!(error.to_string().contains("`bpf_no_such_function`"), "{error}");
+        assert!(error.help().is_some());
+    }
+
+    #[test]
+    fn an_object_without_such_calls_is_left_alone() {
+        let mut writer = Writer::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
+        let section = writer.add_section(Vec::new(), ELF_SECTION.into(), SectionKind::Text);
+        writer.append_section_data(section, &[0x95, 0, 0, 0, 0, 0, 0, 0], 8);
+        let object = writer.write().unwrap();
+        assert!(matches!(resolve(&object), Ok(Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn only_a_call_is_patched() {
+        let mut slot = [CALL, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff];
+        name_function(&mut slot, 0, 63_539).unwrap();
+        assert_eq!(slot, [CALL, 0x20, 0, 0, 0x33, 0xf8, 0, 0]);
+        let mut exit = [0x95, 0, 0, 0, 0, 0, 0, 0];
+        assert!(name_function(&mut exit, 0, 1).is_err());
+        assert!(name_function(&mut slot, 1, 1).is_err());
+    }
+}
