@@ -24,6 +24,22 @@ macro_rules! policies {
 }
 
 policies! {
-    "appendix_a", "basertt", "bufs", "clamp", "cong", "delayed_ack", "flow_class", "iw", "loss_response", "rwnd",
-    "synrto", "tcp_state", "timestamps", "tos_reflect",
+    "ack_delay_request",
+    "appendix_a",
+    "basertt",
+    "bufs",
+    "clamp",
+    "cong",
+    "congestion_request",
+    "delayed_ack",
+    "flow_class",
+    "initial_window_option",
+    "iw",
+    "loss_response",
+    "rwnd",
+    "synrto",
+    "tcp_state",
+    "timestamps",
+    "tos_reflect",
+    "user_timeout_option",
 }
