@@ -21,5 +21,6 @@ mod programs;
 mod reactions;
 mod stamps;
 mod sys;
+mod uses;
 mod watch;
 mod wire;

@@ -146,7 +146,12 @@ pub fn windows(lab: &Lab, pair: Pair, role: Role) -> Windows {
 
 /// Segments that an end with much to send puts on the wire before anything is acknowledged.
 pub fn initial_burst(lab: &Lab, pair: Pair, role: Role) -> u32 {
-    with_raw_peer(lab, pair, role, |real, peer, _| {
+    initial_burst_answering(lab, pair, role, &[])
+}
+
+/// The same, of an end whose peer sends these options.
+pub fn initial_burst_answering(lab: &Lab, pair: Pair, role: Role, options: &[u8]) -> u32 {
+    with_raw_peer_sending(lab, pair, role, options, |real, peer, _| {
         fill(real);
         peer.flight(Duration::from_millis(60), Duration::from_secs(1)).div_ceil(u32::from(RawPeer::MSS))
     })
