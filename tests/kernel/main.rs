@@ -5,6 +5,7 @@
 //! `TCPC_REQUIRE_KERNEL=1` that is a failure.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod agreement;
 mod callbacks;
 mod commands;
 mod defaults;
