@@ -37,6 +37,8 @@ pub struct MockSock {
     pub(super) peer_options: Vec<u8>,
     /// The segment that goes out in the current event.
     pub(super) outgoing: Option<Outgoing>,
+    /// How often it answered a SYN: the kernel has the SYN at hand for the first answer only.
+    pub(super) answers: u32,
     /// The events that were raised on it, or on the listener that it came from.
     pub(super) raised: BTreeSet<&'static str>,
     /// Whether a program asked for time stamps of one of its sends.
@@ -63,6 +65,7 @@ impl Default for MockSock {
             cookie: 1,
             peer_options: Vec::new(),
             outgoing: None,
+            answers: 0,
             raised: BTreeSet::new(),
             stamped: false,
             event: None,
@@ -83,6 +86,9 @@ impl MockSock {
     /// Makes the socket what it is when the kernel raises this event.
     pub(super) fn begin(&mut self, event: &'static Event, args: [u32; 4], sent: Option<&'static Segment>) {
         self.outgoing = self.outgoing_in(event, args[0], sent);
+        if event.name == "hdr_opt_len" && self.segment().is_some_and(|segment| segment.from_request) {
+            self.answers += 1;
+        }
         self.raised.insert(event.name);
         self.event = Some(event);
         self.args = args;

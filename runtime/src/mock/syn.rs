@@ -50,11 +50,11 @@ impl World {
 }
 
 impl MockSock {
-    /// The peer's SYN, if this end saved it, or answers it in the current event.
+    /// The peer's SYN, if this end saved it, or answers it in the current event for the first time.
     pub(super) fn syn(&self) -> Option<Syn> {
         let asked = matches!(self.options.get("save_syn"), Some(options::Stored::Number(mode)) if *mode != 0);
-        let answered = self.segment().is_some_and(|segment| segment.from_request);
-        if !asked && !answered && self.syn_tos.is_none() {
+        let answers = self.answers <= 1 && self.segment().is_some_and(|segment| segment.from_request);
+        if !asked && !answers && self.syn_tos.is_none() {
             return None;
         }
         let tos = self.syn_tos.unwrap_or(0);

@@ -232,6 +232,22 @@ fn a_syn_is_searched_where_it_is_at_hand_or_was_saved() {
     }
 }
 
+/// `tcp_rtx_synack` has no SYN to pass on.
+#[test]
+fn an_answer_that_is_sent_again_has_no_syn_unless_it_was_saved() {
+    let again = |world: &mut World| {
+        for raised in ["hdr_opt_len", "write_hdr_opt"] {
+            world.begin_for(event(raised).unwrap(), [0; 4], segment("synack"));
+        }
+        load_with(world, &[28, 0, 0, 0], LOAD_FROM_SYN).0
+    };
+    let mut request = receiving("tcp_connect", &UTO);
+    assert_eq!([again(&mut request), again(&mut request)], [4, errno("ENOENT")]);
+    let mut saved = receiving("tcp_listen", &UTO);
+    assert_eq!(set(&mut saved, "save_syn", 1), 0);
+    assert_eq!([again(&mut saved), again(&mut saved)], [4, 4]);
+}
+
 #[test]
 fn a_saved_syn_has_the_peers_options() {
     let mut world = receiving("passive_established", &EXPERIMENT);
