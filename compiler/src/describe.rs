@@ -4,8 +4,8 @@ use tcpc_lang::hir::{ExprKind, Program, Requirement as Needed, Value};
 use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::manifest::{
-    AssignmentInfo, BufferUse, CongestionUse, FORMAT, Manifest, POLICY_NAME_MAX, PROGRAM_NAME_MAX,
-    Requirement, RuleInfo,
+    AssignmentInfo, BufferUse, CongestionUse, FORMAT, FeatureInfo, Manifest, POLICY_NAME_MAX,
+    PROGRAM_NAME_MAX, Requirement, RuleInfo,
 };
 use tcpc_stdlib::option::OptionValue;
 use tcpc_stdlib::unit::Unit;
@@ -24,6 +24,16 @@ pub fn describe(
 ) -> Manifest {
     let line = |span: tcpc_lang::source::Span| source.line(span.start);
     let (kernel, _) = oldest(needs);
+    let requirement = |need: &Needed| Requirement {
+        construct: need.construct.clone(),
+        kind: need.kind,
+        kernel: need.since.to_string(),
+        line: line(need.span),
+    };
+    let relying = |info: &FeatureInfo| {
+        let of = program.reliances.iter().filter(|row| row.asked.symbol() == info.symbol);
+        FeatureInfo { relies_on: of.map(|row| requirement(&row.needed)).collect(), ..info.clone() }
+    };
     Manifest {
         format: FORMAT,
         compiler: env!("CARGO_PKG_VERSION").to_owned(),
@@ -31,16 +41,8 @@ pub fn describe(
         source: source.file_name().to_owned(),
         hz: options.hz,
         kernel: kernel.to_string(),
-        needs: needs
-            .iter()
-            .map(|need| Requirement {
-                construct: need.construct.clone(),
-                kind: need.kind,
-                kernel: need.since.to_string(),
-                line: line(need.span),
-            })
-            .collect(),
-        features: lowered.features.clone(),
+        needs: needs.iter().map(requirement).collect(),
+        features: lowered.features.iter().map(relying).collect(),
         stats: options.stats,
         events: events(program),
         rules: program

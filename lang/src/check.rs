@@ -37,15 +37,14 @@ mod words;
 use std::collections::{HashMap, HashSet};
 
 use tcpc_stdlib::event::Event;
-use tcpc_stdlib::feature::feature;
-use tcpc_stdlib::kernel::KernelVersion;
 
 use crate::ast;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{self, CounterId, Program, Requirement, Role, RuleId};
+use crate::hir::{self, CounterId, Program, Role, RuleId};
 use crate::source::{SourceFile, Span};
 
 use declare::Globals;
+use kernel::Kernels;
 use send::Sent;
 pub use suggest::closest;
 
@@ -125,8 +124,8 @@ struct Scope {
     transmitted: bool,
     /// The address family that a condition around it makes sure of.
     family: Option<u32>,
-    /// The oldest kernel that comes here: the floor, or what a condition around it makes sure of.
-    kernel: KernelVersion,
+    /// What the conditions around it make sure of the kernel.
+    kernel: Kernels,
     /// The rule.
     rule: RuleId,
     /// Names of blocks and parameters, the innermost last.
@@ -215,18 +214,6 @@ impl<'a> Checker<'a> {
         result
     }
 
-    /// Notes that a construct of a rule needs a certain kernel.
-    fn require(&mut self, construct: impl Into<String>, since: KernelVersion, span: Span) {
-        if since <= self.scope.kernel || !matches!(self.scope.place, Place::Rule) {
-            return;
-        }
-        let construct = construct.into();
-        if self.required.insert((construct.clone(), span)) {
-            let kind = feature(&construct).map(|one| one.kind).unwrap_or_default();
-            self.program.requirements.push(Requirement { construct, kind, since, span });
-        }
-    }
-
     /// Turns the warnings that were held back into diagnostics.
     fn flush_server_reads(&mut self) {
         for warning in std::mem::take(&mut self.server_reads) {
@@ -245,7 +232,7 @@ impl Scope {
             sends_from_full_socket: false,
             transmitted: false,
             family: None,
-            kernel: KernelVersion::FLOOR,
+            kernel: Kernels::default(),
             rule: RuleId(0),
             locals: Vec::new(),
         }

@@ -63,6 +63,18 @@ pub struct Program {
     pub tests: Vec<Test>,
     /// Constructs that need a kernel above the floor, one row for each place.
     pub requirements: Vec<Requirement>,
+    /// What stands behind `kernel has` without being asked for itself.
+    pub reliances: Vec<Reliance>,
+}
+
+/// A construct behind `kernel has FEATURE` that is no newer than the feature: the answer stands for both, as a
+/// distribution's kernel can have one without the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reliance {
+    /// What is asked for.
+    pub asked: Feature,
+    /// What is used.
+    pub needed: Requirement,
 }
 
 /// A construct that needs a certain kernel.

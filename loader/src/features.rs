@@ -35,7 +35,8 @@ pub trait Prober {
 /// What a host has for one policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// For each of the policy's constants that say what the kernel has: whether it has it.
+    /// For each of the policy's constants that say what the kernel has: whether it has it, and what the policy uses
+    /// on the strength of that.
     pub features: Vec<bool>,
     /// What the policy uses and the kernel has not.
     pub missing: Vec<Requirement>,
@@ -47,8 +48,10 @@ pub struct Found {
 pub fn find(manifest: &Manifest, constants: u64, kernel: KernelVersion, prober: &dyn Prober) -> Found {
     let needs = manifest.needs.iter().map(|need| question(&need.construct, need.kind, constants));
     let asks = manifest.features.iter().map(|ask| question(&ask.name, ask.kind, constants));
+    let relies = manifest.features.iter().flat_map(|ask| &ask.relies_on);
+    let relies = relies.map(|need| question(&need.construct, need.kind, constants));
     let mut questions: Vec<Question> = Vec::new();
-    for question in needs.chain(asks).flatten() {
+    for question in needs.chain(asks).chain(relies).flatten() {
         if !questions.contains(&question) {
             questions.push(question);
         }
@@ -72,7 +75,13 @@ pub fn find(manifest: &Manifest, constants: u64, kernel: KernelVersion, prober: 
         .filter(|need| !has(&need.construct, need.kind, &need.kernel))
         .cloned()
         .collect();
-    let features = manifest.features.iter().map(|ask| has(&ask.name, ask.kind, &ask.kernel)).collect();
+    let features = manifest.features.iter().map(|ask| {
+        // Each is asked, so that whatever could not be tried is told.
+        let all =
+            ask.relies_on.iter().filter(|need| !has(&need.construct, need.kind, &need.kernel)).count() == 0;
+        has(&ask.name, ask.kind, &ask.kernel) && all
+    });
+    let features = features.collect();
     Found { features, missing, untried }
 }
 
@@ -129,7 +138,7 @@ mod tests {
         let ask = |written: &&str| {
             let one = feature(written).unwrap();
             let (symbol, name, kernel) = (one.symbol(), one.written(), one.since.to_string());
-            FeatureInfo { symbol, name, kind: one.kind, kernel }
+            FeatureInfo { symbol, name, kind: one.kind, kernel, relies_on: Vec::new() }
         };
         Manifest {
             needs: uses.iter().map(need).collect(),
@@ -177,6 +186,18 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_stands_for_all_that_relies_on_it() {
+        let mut policy = manifest(&[], &["rto_max"]);
+        policy.features[0].relies_on = manifest(&["nodelay", "skb_hwtstamp"], &[]).needs;
+        let found = |nodelay| {
+            let (rto_max, field) = (("rto_max", Answer::Has), ("skb_hwtstamp", Answer::Has));
+            find(&policy, 0, v(5, 14), &known(&[rto_max, field, ("nodelay", nodelay)])).features
+        };
+        assert_eq!(found(Answer::Has), [true]);
+        assert_eq!(found(Answer::HasNot), [false]);
+    }
+
+    #[test]
     fn constants_are_tried_in_their_size() {
         let need = Requirement {
             construct: "sets of 8 MB in all".into(),
@@ -197,6 +218,7 @@ mod tests {
             name: "wings".into(),
             kind: FeatureKind::SetOption,
             kernel: kernel.into(),
+            relies_on: Vec::new(),
         };
         let policy = Manifest { features: vec![ask("6.1"), ask("9.9")], ..Manifest::default() };
         assert_eq!(find(&policy, 0, v(6, 18), &known(&[])).features, [true, false]);

@@ -141,6 +141,9 @@ pub struct FeatureInfo {
     pub kind: FeatureKind,
     /// First version that has it, as `6.15`.
     pub kernel: String,
+    /// What the policy uses where the kernel has it, and asks for no further: the constant stands for all of it.
+    #[serde(default)]
+    pub relies_on: Vec<Requirement>,
 }
 
 /// A congestion control that the policy names.

@@ -23,6 +23,7 @@ impl Lowerer<'_> {
                 name: feature.written(),
                 kind: feature.kind,
                 kernel: feature.since.to_string(),
+                relies_on: Vec::new(),
             });
         }
         let addr = self.b.value(InstData::ConstantAddr(constant, 0));

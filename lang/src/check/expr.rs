@@ -131,7 +131,7 @@ impl<'a> Checker<'a> {
         }
         // Every part is checked, so that each reports what is wrong with it. Those behind `kernel has` are for such
         // kernels only.
-        let outer = self.scope.kernel;
+        let outer = self.scope.kernel.clone();
         let check = |part| {
             let part = self.condition(part);
             self.enter(part.as_ref(), all);

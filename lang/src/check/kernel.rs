@@ -9,8 +9,24 @@ use super::suggest::did_you_mean;
 use super::{Checker, Place, fold};
 use crate::ast::Name;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{CompareOp, Expr, ExprKind};
+use crate::hir::{CompareOp, Expr, ExprKind, Reliance, Requirement};
 use crate::source::Span;
+
+/// The kernels that come to a place.
+#[derive(Clone, Debug)]
+pub struct Kernels {
+    /// The oldest one, going by first versions.
+    oldest: KernelVersion,
+    /// What was asked for on the way.
+    asked: Vec<Feature>,
+}
+
+impl Default for Kernels {
+    /// All.
+    fn default() -> Kernels {
+        Kernels { oldest: KernelVersion::FLOOR, asked: Vec::new() }
+    }
+}
 
 impl Checker<'_> {
     /// `kernel has NAME` or `kernel has reading NAME`.
@@ -36,12 +52,49 @@ impl Checker<'_> {
         Some(fold::test(ExprKind::KernelHas(feature), span))
     }
 
-    /// Goes where a condition holds, or where it does not. Returns the oldest kernel that came so far.
-    pub(super) fn enter(&mut self, condition: Option<&Expr>, holds: bool) -> KernelVersion {
-        let outer = self.scope.kernel;
-        let implied = condition.and_then(|condition| oldest(condition, holds));
-        self.scope.kernel = outer.max(implied.unwrap_or(outer));
+    /// Goes where a condition holds, or where it does not. Returns what was known so far.
+    pub(super) fn enter(&mut self, condition: Option<&Expr>, holds: bool) -> Kernels {
+        let outer = self.scope.kernel.clone();
+        if let Some(condition) = condition
+            && let Some(implied) = oldest(condition, holds)
+        {
+            let inner = &mut self.scope.kernel;
+            inner.oldest = inner.oldest.max(implied);
+            condition.any(&mut |part| {
+                if let ExprKind::KernelHas(feature) = part.kind {
+                    inner.asked.push(feature);
+                }
+                false
+            });
+        }
         outer
+    }
+
+    /// Notes that a construct of a rule needs a certain kernel. Behind `kernel has` it needs none that is newer; if it was not
+    /// asked for itself, what was asked for stands for it, too.
+    pub(super) fn require(&mut self, construct: impl Into<String>, since: KernelVersion, span: Span) {
+        if since <= KernelVersion::FLOOR || !matches!(self.scope.place, Place::Rule) {
+            return;
+        }
+        let construct = construct.into();
+        let kind = feature(&construct).map(|one| one.kind).unwrap_or_default();
+        let needed = Requirement { construct, kind, since, span };
+        if since > self.scope.kernel.oldest {
+            if self.required.insert((needed.construct.clone(), span)) {
+                self.program.requirements.push(needed);
+            }
+            return;
+        }
+        let asked = &self.scope.kernel.asked;
+        if asked.iter().any(|asked| asked.written() == needed.construct) {
+            return;
+        }
+        for asked in asked.iter().filter(|asked| asked.since >= since) {
+            let row = Reliance { asked: *asked, needed: needed.clone() };
+            if !self.program.reliances.contains(&row) {
+                self.program.reliances.push(row);
+            }
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use tcpc_stdlib::event::{EVENT_GROUPS, EVENTS, Event, event};
 use tcpc_stdlib::header::{SEGMENTS, Segment};
-use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::unit::Type;
 
 use super::access::implies_full_socket;
@@ -65,7 +64,6 @@ impl<'a> Checker<'a> {
 
         let scope = Scope {
             events: events.clone(),
-            kernel: raised_since(&events),
             full_socket: heading.sends && heading.segments.iter().all(|segment| !segment.from_request),
             receives: heading.received.is_some(),
             sends_from_full_socket: heading.sends
@@ -80,13 +78,11 @@ impl<'a> Checker<'a> {
             checker.scope.full_socket |= condition.as_ref().is_some_and(implies_full_socket);
             let sets = &checker.program.sets;
             checker.scope.family = condition.as_ref().and_then(|test| FamilyOf::condition(test, sets).holds);
-            // An event asks for its kernel too, unless the condition does.
-            let raised = std::mem::replace(&mut checker.scope.kernel, KernelVersion::FLOOR);
             checker.enter(condition.as_ref(), true);
+            // An event asks for its kernel, unless the condition asks whether it comes.
             for event in &events {
                 checker.require(event.name, event.since, head);
             }
-            checker.scope.kernel = checker.scope.kernel.max(raised);
             let (body, ends) = checker.body(&rule.body, &heading);
             (condition, body, ends)
         });
@@ -320,12 +316,6 @@ fn with_sample(share: Option<u64>, condition: Option<Expr>, head: Span) -> Optio
             Expr { kind: ExprKind::And(Box::new(drawn), Box::new(condition)), ty: Type::Bool, span }
         }
     })
-}
-
-/// The oldest kernel on which a rule with these events can run.
-fn raised_since(events: &[&Event]) -> KernelVersion {
-    let first = events.iter().map(|event| event.since).min();
-    first.unwrap_or(KernelVersion::FLOOR).max(KernelVersion::FLOOR)
 }
 
 /// The label, or `on` and the events.

@@ -20,7 +20,7 @@ impl<'a> Checker<'a> {
     pub(super) fn block(&mut self, statements: &'a [AstStmt]) -> (Vec<Stmt>, bool) {
         let outer_names = self.scope.locals.len();
         let (outer_socket, outer_family) = (self.scope.full_socket, self.scope.family);
-        let outer_kernel = self.scope.kernel;
+        let outer_kernel = self.scope.kernel.clone();
         let mut checked = Vec::with_capacity(statements.len());
         // Assignments of this block that nothing between them and a next one can tell apart.
         let mut assigned: Vec<(&'a str, Span)> = Vec::new();
@@ -101,7 +101,7 @@ impl<'a> Checker<'a> {
         let (then, then_ends) = self.block(then);
         self.scope.full_socket = outer || fails;
         self.scope.family = family.fails.or(outer_family);
-        self.scope.kernel = outer_kernel;
+        self.scope.kernel = outer_kernel.clone();
         self.enter(condition.as_ref(), false);
         let (otherwise, otherwise_ends) = self.block(otherwise);
         // What comes next runs only if a branch came to its end.

@@ -34,6 +34,9 @@ impl Display for Program {
         for requirement in &self.requirements {
             writeln!(f, "requires {} for {}", requirement.since, requirement.construct)?;
         }
+        for row in &self.reliances {
+            writeln!(f, "{} stands for {}", row.asked.written(), row.needed.construct)?;
+        }
         Ok(())
     }
 }
