@@ -19,12 +19,14 @@ pub struct Kernels {
     oldest: KernelVersion,
     /// What was asked for on the way.
     asked: Vec<Feature>,
+    /// What of that they surely have.
+    certain: Vec<Feature>,
 }
 
 impl Default for Kernels {
     /// All.
     fn default() -> Kernels {
-        Kernels { oldest: KernelVersion::FLOOR, asked: Vec::new() }
+        Kernels { oldest: KernelVersion::FLOOR, asked: Vec::new(), certain: Vec::new() }
     }
 }
 
@@ -60,6 +62,7 @@ impl Checker<'_> {
         {
             let inner = &mut self.scope.kernel;
             inner.oldest = inner.oldest.max(implied);
+            certain(condition, holds, &mut inner.certain);
             condition.any(&mut |part| {
                 if let ExprKind::KernelHas(feature) = part.kind {
                     inner.asked.push(feature);
@@ -85,11 +88,10 @@ impl Checker<'_> {
             }
             return;
         }
-        let asked = &self.scope.kernel.asked;
-        if asked.iter().any(|asked| asked.written() == needed.construct) {
+        if self.scope.kernel.certain.iter().any(|had| had.written() == needed.construct) {
             return;
         }
-        for asked in asked.iter().filter(|asked| asked.since >= since) {
+        for asked in self.scope.kernel.asked.iter().filter(|asked| asked.since >= since) {
             let row = Reliance { asked: *asked, needed: needed.clone() };
             if !self.program.reliances.contains(&row) {
                 self.program.reliances.push(row);
@@ -114,6 +116,23 @@ fn oldest(condition: &Expr, holds: bool) -> Option<KernelVersion> {
             oldest(left, holds == same)
         }
         _ => None,
+    }
+}
+
+/// What a kernel surely has on which a condition holds (or does not hold).
+fn certain(condition: &Expr, holds: bool, features: &mut Vec<Feature>) {
+    match &condition.kind {
+        ExprKind::KernelHas(feature) if holds => features.push(*feature),
+        ExprKind::Not(inner) => certain(inner, !holds, features),
+        ExprKind::And(left, right) if holds => {
+            certain(left, holds, features);
+            certain(right, holds, features);
+        }
+        ExprKind::Or(left, right) if !holds => {
+            certain(left, holds, features);
+            certain(right, holds, features);
+        }
+        _ => {}
     }
 }
 
