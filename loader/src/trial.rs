@@ -21,7 +21,7 @@ use std::os::fd::AsFd;
 
 use tcpc_stdlib::event::event;
 use tcpc_stdlib::feature::{Feature, FeatureKind};
-use tcpc_stdlib::field::{Field, field};
+use tcpc_stdlib::field::{Field, Struct, field};
 use tcpc_stdlib::kernel::{AF_INET6, errno_number};
 use tcpc_stdlib::option::{OptionValue, SockOption, option};
 
@@ -53,7 +53,10 @@ impl Prober for Trial {
             (Some(wanted), _) => of_option(wanted),
             (None, Question::Constants(bytes)) => has_constants(*bytes),
             (None, Question::Feature(feature)) => match feature.kind {
-                FeatureKind::Field => field(feature.name).map_or(Answer::Unknown, has_field),
+                FeatureKind::Field => match field(feature.name) {
+                    Some(field) if field.of == Struct::SockOps => has_field(field),
+                    _ => Answer::Unknown,
+                },
                 FeatureKind::Event => has_event(feature),
                 _ => Answer::Unknown,
             },

@@ -8,6 +8,7 @@ mod option;
 mod word;
 
 use tcpc_lang::check::closest;
+use tcpc_stdlib::feature::{FeatureKind, READING, feature};
 
 /// What the reference says of one name.
 pub struct Entry {
@@ -154,7 +155,24 @@ impl Entry {
 /// Every entry, kind by kind.
 pub fn entries() -> Vec<Entry> {
     let catalogue = event::entries().chain(field::entries()).chain(option::entries());
-    catalogue.chain(word::entries()).collect()
+    catalogue.map(asked_for).chain(word::entries()).collect()
+}
+
+/// An entry that also says how a policy asks for what is not in every kernel.
+fn asked_for(entry: Entry) -> Entry {
+    let kinds: &[FeatureKind] = match entry.kind {
+        Kind::Event => &[FeatureKind::Event],
+        Kind::Argument => &[FeatureKind::Argument],
+        Kind::Field => &[FeatureKind::Field],
+        Kind::Option => &[FeatureKind::SetOption, FeatureKind::ReadOption],
+        _ => &[],
+    };
+    let mut asked = Vec::new();
+    for written in [entry.name.to_owned(), format!("{READING} {}", entry.name)] {
+        let newer = feature(&written).filter(|one| !one.is_everywhere() && kinds.contains(&one.kind));
+        asked.extend(newer.map(|_| code(&format!("kernel has {written}"))));
+    }
+    if asked.is_empty() { entry } else { entry.fact("Asked for", asked.join(", ")) }
 }
 
 /// The entries that are called so, in any case of letters. Callbacks may lack their `_CB`, functions may

@@ -2,7 +2,7 @@
 
 use tcpc_lang::diag::{Code, Severity};
 use tcpc_stdlib::builtin::{BUILTINS, Builtin};
-use tcpc_stdlib::kernel::{ERRNOS, TCP_STATES};
+use tcpc_stdlib::kernel::{ERRNOS, KernelVersion, TCP_STATES};
 use tcpc_stdlib::unit::Type;
 
 use super::{Entry, Kind, code, names};
@@ -21,6 +21,7 @@ pub fn entries() -> impl Iterator<Item = Entry> {
     BUILTINS
         .iter()
         .map(builtin)
+        .chain([kernel_has()])
         .chain(Type::ALL.iter().copied().map(of_type))
         .chain(states)
         .chain(errors)
@@ -31,6 +32,21 @@ fn builtin(row: &'static Builtin) -> Entry {
     let events = if row.events.is_empty() { "everywhere".into() } else { names(row.events.iter().copied()) };
     let entry = Entry::new(Kind::Builtin, row.name, row.doc).fact("Written", code(row.signature));
     Entry { example: row.example, ..entry.fact("Where", events) }
+}
+
+fn kernel_has() -> Entry {
+    let meaning = format!(
+        "Whether the kernel has what came after Linux {}: an option to assign (or to read), a field, an event, an \
+         argument. Decided when the policy is loaded.",
+        KernelVersion::FLOOR
+    );
+    let entry = Entry::new(Kind::Builtin, "kernel has", meaning)
+        .spelling("kernel")
+        .spelling("has")
+        .spelling("reading")
+        .fact("Written", "`kernel has NAME`, `kernel has reading NAME`")
+        .fact("Where", "everywhere");
+    Entry { example: "kernel has rto_max and rto_max > 5s", ..entry }
 }
 
 fn of_type(ty: Type) -> Entry {

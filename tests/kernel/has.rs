@@ -36,6 +36,15 @@ impl Prober for Floor {
     }
 }
 
+/// A kernel that has all.
+struct Everything;
+
+impl Prober for Everything {
+    fn answer(&self, questions: &[Question]) -> Vec<Answer> {
+        vec![Answer::Has; questions.len()]
+    }
+}
+
 fn attach(side: &Side, text: &str, prober: &dyn Prober) -> Result<Attached, LoaderError> {
     let source = SourceFile::new("has.tcp", text);
     let analysis = tcpc_lang::analyze(&source);
@@ -94,6 +103,32 @@ fn on_a_kernel_without_it_the_other_branch_runs() {
     assert_eq!(number(&connection.client, option.level as i32, option.number as i32), 30_000);
     assert_eq!(count(&attached.pins, "stamps"), 0);
     detach(&lab.client.cgroup, None).unwrap();
+}
+
+/// Bytes of the program as the kernel runs it.
+fn translated(attached: &Attached) -> u32 {
+    let programs = aya::programs::loaded_programs().map(Result::unwrap);
+    let found = programs.into_iter().find(|program| program.id() == attached.program_id).unwrap();
+    found.size_translated().unwrap()
+}
+
+#[test]
+fn the_verifier_removes_the_branch_that_is_not_taken() {
+    let Some(lab) = lab() else { return };
+    let size = |text: &str, prober: &dyn Prober| {
+        let attached = attach(&lab.client, text, prober).unwrap();
+        let size = translated(&attached);
+        detach(&lab.client.cgroup, None).unwrap();
+        size
+    };
+    // Each `count` is four instructions of eight bytes, and the question as many with its jump.
+    let counts = "count a count b count c count d";
+    let asking = format!(
+        "on tcp_connect {{ if kernel has nodelay {{ {counts} }} else {{ {counts} count e }} mark = 1 }}\n"
+    );
+    let plain = |counts: &str| size(&format!("on tcp_connect {{ {counts} mark = 1 }}\n"), &Floor);
+    assert!(size(&asking, &Everything) <= plain(counts) + 32);
+    assert!(size(&asking, &Floor) <= plain(&format!("{counts} count e")) + 32);
 }
 
 #[test]

@@ -91,9 +91,10 @@ impl Checker<'_> {
         if self.scope.kernel.certain.iter().any(|had| had.written() == needed.construct) {
             return;
         }
-        for asked in self.scope.kernel.asked.iter().filter(|asked| asked.since >= since) {
+        for asked in self.scope.kernel.asked.iter() {
             let row = Reliance { asked: *asked, needed: needed.clone() };
-            if !self.program.reliances.contains(&row) {
+            let is_relied_on = asked.since >= since && asked.written() != row.needed.construct;
+            if is_relied_on && !self.program.reliances.contains(&row) {
                 self.program.reliances.push(row);
             }
         }
