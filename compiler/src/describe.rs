@@ -75,6 +75,7 @@ pub fn describe(
         hz_symbol: lowered.hz_symbol.clone(),
         congestion: congestion(program, source),
         buffers: buffers(program, source),
+        state: lowered.state.clone(),
     }
 }
 

@@ -29,6 +29,7 @@ use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::field::{Field, kernel_field};
 use tcpc_stdlib::helper::{Helper, helper};
+use tcpc_stdlib::manifest::state::StateInfo;
 use tcpc_stdlib::manifest::{CounterInfo, FeatureInfo, JiffiesInfo};
 
 use crate::Options;
@@ -54,6 +55,8 @@ pub struct Lowered {
     pub jiffies: Vec<JiffiesInfo>,
     /// The constant that holds HZ, if it is read.
     pub hz_symbol: Option<String>,
+    /// What the program remembers, measures, reports and is steered by.
+    pub state: StateInfo,
     /// Constants that say what the kernel has.
     pub features: Vec<FeatureInfo>,
 }
@@ -70,6 +73,7 @@ pub fn lower(program: &Program, source: &SourceFile, options: &Options) -> Lower
         counters: lowerer.counters,
         jiffies: lowerer.jiffies,
         hz_symbol: lowerer.hz_symbol,
+        state: lowerer.state,
         features: lowerer.features,
     }
 }
@@ -90,6 +94,7 @@ struct Lowerer<'a> {
     counters: Vec<CounterInfo>,
     jiffies: Vec<JiffiesInfo>,
     hz_symbol: Option<String>,
+    state: StateInfo,
     features: Vec<FeatureInfo>,
     /// The header options that may have come in with the event.
     arrived: HashMap<HeaderId, Arrived>,
@@ -113,6 +118,7 @@ impl<'a> Lowerer<'a> {
             counters: Vec::new(),
             jiffies: Vec::new(),
             hz_symbol: None,
+            state: StateInfo::default(),
             features: Vec::new(),
             arrived: HashMap::new(),
         }

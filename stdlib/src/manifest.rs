@@ -4,6 +4,8 @@
 //! commands on an attached policy need. Readers accept a newer minor `format` and ignore
 //! what they do not know.
 
+pub mod state;
+
 use std::string::String;
 use std::vec::Vec;
 
@@ -64,6 +66,9 @@ pub struct Manifest {
     pub congestion: Vec<CongestionUse>,
     /// Buffer sizes that the policy sets: option name and bytes.
     pub buffers: Vec<BufferUse>,
+    /// What it remembers, measures, reports and is steered by.
+    #[serde(default)]
+    pub state: state::StateInfo,
 }
 
 /// A construct that needs a kernel newer than the floor.

@@ -1,0 +1,181 @@
+//! What an object says of the things that its policy remembers, measures, reports and is steered by.
+//!
+//! Layouts, the same for all of them. A *cell* is one value of a type of the language: an address is its 16 bytes in
+//! network order (IPv4 as `::ffff:a.b.c.d`), any other value a 64-bit number in the machine's order, in the canonical
+//! unit of its type (nanoseconds, bytes, bytes per second, 2^-32; `bool` is 0 or 1; states and families are the
+//! kernel's numbers). Cells stand one after another without gaps, in the order of the source; offsets say where.
+
+use std::string::String;
+use std::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a cell that is a number.
+pub const NUMBER_BYTES: u32 = 8;
+/// Bytes of a cell that is an address.
+pub const ADDRESS_BYTES: u32 = 16;
+/// Buckets of a histogram, each a 64-bit number: bucket 0 counts the value 0, bucket n the values from 2^(n-1) to
+/// 2^n - 1 in the canonical unit; the last one also all above.
+pub const HISTOGRAM_BUCKETS: u32 = 64;
+/// Bytes before the cells of a record: the number of its declaration (32 bits), 32 bits that are 0, and the time in
+/// nanoseconds since boot (64 bits).
+pub const RECORD_HEADER: u32 = 16;
+/// The section of the globals that a policy starts with and an operator can change.
+pub const VARIABLE_SECTION: &str = ".data";
+
+/// Everything of this kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateInfo {
+    /// What is kept for each connection.
+    #[serde(default)]
+    pub flow: Option<FlowInfo>,
+    /// Tables.
+    #[serde(default)]
+    pub tables: Vec<TableInfo>,
+    /// Parameters.
+    #[serde(default)]
+    pub params: Vec<ParamInfo>,
+    /// Sets that can be changed.
+    #[serde(default)]
+    pub sets: Vec<MutableSetInfo>,
+    /// Histograms.
+    #[serde(default)]
+    pub histograms: Vec<HistogramInfo>,
+    /// Kinds of records, by their number.
+    #[serde(default)]
+    pub records: Vec<RecordInfo>,
+    /// Name of the ring buffer that records go into.
+    #[serde(default)]
+    pub ring: Option<String>,
+}
+
+/// One cell of a row, of a connection's memory or of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellInfo {
+    /// Its name in the policy.
+    pub name: String,
+    /// Its type in the language.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// Its first byte.
+    pub offset: u32,
+    /// The number that it starts with; 0 for an address.
+    #[serde(default)]
+    pub default: u64,
+}
+
+/// The memory of each connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowInfo {
+    /// Name of its map, of the kind `BPF_MAP_TYPE_SK_STORAGE`.
+    pub map: String,
+    /// Its cells.
+    pub cells: Vec<CellInfo>,
+    /// Line of the policy.
+    pub line: u32,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableInfo {
+    /// Its name in the policy.
+    pub name: String,
+    /// Name of its map.
+    pub map: String,
+    /// The parts of a key.
+    pub keys: Vec<KeyInfo>,
+    /// The cells of a row.
+    pub cells: Vec<CellInfo>,
+    /// Rows at most.
+    pub max: u32,
+    /// Whether the row that was used least recently makes room for a new one.
+    pub lru: bool,
+    /// Whether each CPU has a row of its own: what a table says is their sum.
+    pub per_cpu: bool,
+    /// Symbol of the 64-bit number in [`COUNTER_SECTION`](super::COUNTER_SECTION) that counts rows for which there was no room.
+    pub full: String,
+    /// Line of the policy.
+    pub line: u32,
+}
+
+/// A part of a key: a cell, whose address may be cut to a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyInfo {
+    /// Its type in the language.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// Bits that count of an IPv4 and of an IPv6 address; the others are 0.
+    #[serde(default)]
+    pub cut: Option<(u8, u8)>,
+    /// Its first byte.
+    pub offset: u32,
+}
+
+/// A parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParamInfo {
+    /// Its name in the policy.
+    pub name: String,
+    /// Symbol of a 64-bit number in [`VARIABLE_SECTION`].
+    pub symbol: String,
+    /// Its type in the language.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// What it starts with.
+    pub default: u64,
+    /// The least and the most that it can be.
+    pub range: (u64, u64),
+    /// Line of the policy.
+    pub line: u32,
+}
+
+/// A set that can be changed while the policy runs.
+///
+/// There are two maps, of which the program asks one: all elements are replaced at once by filling the other and
+/// changing the selector. An element's value is one byte that nobody reads. A key is that of
+/// `struct bpf_lpm_trie_key` with 16 bytes of address for prefixes, 16 bytes for addresses, 4 bytes in the machine's
+/// order for ports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MutableSetInfo {
+    /// Its name in the policy.
+    pub name: String,
+    /// `prefix`, `ip` or `port`.
+    pub element: String,
+    /// Elements at most.
+    pub max: u32,
+    /// Names of its maps.
+    pub maps: [String; 2],
+    /// Symbol of the 64-bit number in [`VARIABLE_SECTION`] that says which of them is asked: 0 or 1.
+    pub selector: String,
+    /// Line of the policy.
+    pub line: u32,
+}
+
+/// A histogram.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistogramInfo {
+    /// Its name in the policy.
+    pub name: String,
+    /// Symbol of an array of [`HISTOGRAM_BUCKETS`] 64-bit numbers in [`COUNTER_SECTION`](super::COUNTER_SECTION).
+    pub symbol: String,
+    /// Type of its values in the language.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// Line of the policy.
+    pub line: u32,
+}
+
+/// A kind of records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordInfo {
+    /// Its name in the policy.
+    pub name: String,
+    /// Its cells; offsets count from the beginning of the record, its header included.
+    pub cells: Vec<CellInfo>,
+    /// Bytes of a record, its header included.
+    pub size: u32,
+    /// Symbol of the 64-bit number in [`COUNTER_SECTION`](super::COUNTER_SECTION) that counts records for which there was no room.
+    pub lost: String,
+    /// Line of the policy.
+    pub line: u32,
+}
