@@ -32,6 +32,7 @@ policies! {
     "cong",
     "congestion_request",
     "delayed_ack",
+    "ecn_response",
     "flow_class",
     "initial_window_option",
     "iw",

@@ -225,7 +225,7 @@ pub fn with_raw_peer_sending<T>(
 }
 
 /// Writes as much as the socket takes.
-fn fill(mut real: &TcpStream) {
+pub fn fill(mut real: &TcpStream) {
     sys::set_socket_option(real, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, HUGE).unwrap();
     real.set_nonblocking(true).unwrap();
     let chunk = vec![0; 1 << 20];

@@ -13,7 +13,7 @@ use super::options::TCP_DELACK_MAX_US;
 use super::peer::RawPeer;
 use super::probes::*;
 use super::watch::{assert_no_failures, attach, count, eventually};
-use super::wire::Segment;
+use super::wire::{ACK, CWR, ECE, Segment};
 
 /// Attaches a policy of the standard library; the result is where its counters are.
 fn attach_policy(side: &Side, name: &str) -> PathBuf {
@@ -66,6 +66,41 @@ fn flow_class_shows_inside_the_datacenter_and_not_outside() {
     let far = segments(Pair::V6Far);
     assert!(far.iter().all(|one| one.tos == 0 && one.label == 0), "{far:?}");
     pins.iter().for_each(|pins| assert_no_failures(pins));
+}
+
+/// The largest flight of the server's last round trips, when the client reported marks in so many of the first.
+fn flight_after_marks(lab: &Lab, marked: usize) -> u32 {
+    let listener = listen(lab, Pair::V4);
+    let mut peer = RawPeer::client(lab, Pair::V4, 41_002);
+    peer.opening_flags = ECE | CWR;
+    peer.connect();
+    let (real, _) = listener.accept().unwrap();
+    assert!(has_ecn(&real));
+    let flights: Vec<u32> = (0..16)
+        .map(|round| {
+            fill(&real);
+            let bytes = peer.flight(Duration::from_millis(8), Duration::from_millis(150));
+            peer.acknowledged = peer.acknowledged.wrapping_add(bytes);
+            peer.send(if round < marked { ACK | ECE } else { ACK }, &[], &[]);
+            bytes.div_ceil(u32::from(RawPeer::MSS))
+        })
+        .collect();
+    flights.into_iter().skip(12).max().unwrap()
+}
+
+#[test]
+fn ecn_response_keeps_the_window_small_where_segments_were_marked() {
+    let Some(lab) = lab() else { return };
+    attach(&lab.server, "ecn", "on needs_ecn -> true");
+    // The kernel by itself answers marks, and grows again.
+    let recovered = flight_after_marks(&lab, 5);
+    let pins = attach_policy(&lab.server, "ecn_response");
+    let unmarked = flight_after_marks(&lab, 0);
+    assert_eq!(count(&pins, "clamped"), 0);
+    let held = flight_after_marks(&lab, 5);
+    assert!(count(&pins, "clamped") > 0);
+    assert!(held < recovered && recovered < unmarked, "{held} {recovered} {unmarked}");
+    assert_no_failures(&pins);
 }
 
 /// The longest delay of an acknowledgement, in microseconds.

@@ -101,6 +101,8 @@ fn numbers_are_folded_as_they_are_made() {
 fn what_fits_32_bits_is_known_of_every_operation() {
     let mut b = Builder::new();
     let (narrow, wide) = (b.field(field("snd_cwnd"), 0), b.field(field("bytes_acked"), 0));
+    let member = b.value(InstData::LoadMember { field: field("delivered"), base: wide });
+    assert!(b.func().fits_32(member));
     let mut fits = |op, x, y| {
         let value = b.binary(op, x, y);
         b.func().fits_32(value)
@@ -235,6 +237,12 @@ fn words_of_fields_exist_and_may_be_written() {
     let (mut b, ..) = fork();
     b.field(field("remote_ip6"), 4);
     refused(&b.finish(), "no such word");
+    let (mut b, ..) = fork();
+    b.field(field("delivered"), 0);
+    refused(&b.finish(), "no such word in the context");
+    let (mut b, base, ..) = fork();
+    b.value(InstData::LoadMember { field: field("snd_cwnd"), base });
+    refused(&b.finish(), "no such member behind a pointer");
     let (mut b, op, ..) = fork();
     b.effect(InstData::StoreField { field: field("op"), word: 0, value: op });
     refused(&b.finish(), "cannot be written");

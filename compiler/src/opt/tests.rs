@@ -188,6 +188,45 @@ fn reuse_loads_anew_what_a_call_may_change() {
     );
 }
 
+/// The pointer to the connection's structure, and a member of it.
+fn delivered(b: &mut Builder) -> Value {
+    let sock = b.field(field("sk"), 0);
+    let base = b.call(helper("bpf_tcp_sock").unwrap(), vec![sock]);
+    b.value(InstData::LoadMember { field: field("delivered"), base })
+}
+
+#[test]
+fn reuse_looks_for_the_socket_once_and_loads_its_members_anew() {
+    let mut b = Builder::new();
+    let (first, same) = (delivered(&mut b), delivered(&mut b));
+    b.call(helper("bpf_get_prandom_u32").unwrap(), Vec::new());
+    let other = delivered(&mut b);
+    for value in [first, same, other] {
+        reply(&mut b, value);
+    }
+    assert_eq!(
+        after(b, reuse::reuse),
+        "block0:
+    v0 = field sk
+    v1 = call bpf_tcp_sock(v0)
+    v2 = member bpf_tcp_sock.delivered v1
+    v6 = call bpf_get_prandom_u32()
+    v9 = member bpf_tcp_sock.delivered v1
+    set_field args[0], v2
+    set_field args[0], v2
+    set_field args[0], v9
+    exit
+"
+    );
+}
+
+#[test]
+fn sweep_drops_a_pointer_that_nobody_follows() {
+    let mut b = Builder::new();
+    delivered(&mut b);
+    assert_eq!(after(b, sweep::sweep), "block0:\n    exit\n");
+}
+
 #[test]
 fn reuse_keeps_apart_what_is_made_on_two_ways() {
     let mut b = Builder::new();

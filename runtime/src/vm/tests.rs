@@ -9,6 +9,7 @@ use tcpc_compiler::bpf::{AluOp, Insn, JmpOp, Size};
 use tcpc_compiler::object::{
     DataSection, MapKind, ObjectFile, ObjectLine, ObjectMap, ResolvedRelocation, ResolvedTarget,
 };
+use tcpc_lang::hir::Role;
 use tcpc_stdlib::event::event;
 use tcpc_stdlib::helper::helper;
 
@@ -266,6 +267,18 @@ fn wild_accesses_are_errors() {
     assert_eq!(wild, "slot 2: writes 4 bytes at 0x7fff123456789abc, which is no memory of the program");
     let stack = fault(vec![st_imm(Size::DW, 10, 0, 0), exit()]);
     assert_eq!(stack, "slot 0: writes 8 bytes at r10+0, outside the stack of 512 bytes");
+    // Without a socket: a request, say.
+    let sock = |event: &str, role| {
+        let object = object(vec![ldx(Size::DW, 2, 1, 184), ldx(Size::W, 0, 2, 0), exit()]);
+        let image = Image::new(&object).unwrap();
+        let mut world = World { memory: image.memory(), ..World::default() };
+        world.sock.role = role;
+        world.begin(tcpc_stdlib::event::event(event).unwrap(), [0; 4]);
+        image.run(&mut world, 100).map(|outcome| outcome.ret).map_err(|error| error.to_string())
+    };
+    assert_eq!(sock("timeout_init", Role::Client), Ok(0));
+    let request = sock("timeout_init", Role::Server).unwrap_err();
+    assert_eq!(request, "slot 1: reads 4 bytes through a null pointer (0x0)");
     let context = fault(vec![ldx(Size::DW, 0, 1, 20), exit()]);
     assert_eq!(context, "slot 0: reads 8 bytes at offset 20 of the context: no field is there");
     let atomic = fault(vec![mov64_imm(2, 1), atomic_add(Size::W, 1, 2, 4), exit()]);
