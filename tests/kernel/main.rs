@@ -20,6 +20,7 @@ mod policies;
 mod probes;
 mod programs;
 mod reactions;
+mod segments;
 mod stamps;
 mod sys;
 mod uses;
