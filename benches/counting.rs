@@ -131,6 +131,7 @@ fn connect(batch: usize) -> io::Result<()> {
 /// A program that counts each run so many times.
 fn program(way: Way, times: usize) -> ObjectSpec {
     let mut spec = ObjectSpec {
+        weak_calls: false,
         name: "counting".into(),
         code: Vec::new(),
         relocations: Vec::new(),

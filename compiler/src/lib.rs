@@ -77,6 +77,7 @@ pub fn compile(program: &Program, source: &SourceFile, options: &Options) -> Res
         lines: lines(&code, source),
         relocations: code.relocations.into_iter().map(|(slot, target)| Relocation { slot, target }).collect(),
         code: code.insns,
+        weak_calls: lowered.may_lack_kfuncs,
         maps: lowered.func.maps.values().cloned().collect(),
         rodata: lowered.func.constants.values().cloned().collect(),
         bss: lowered.func.counters.values().cloned().collect(),

@@ -59,6 +59,8 @@ pub struct Lowered {
     pub state: StateInfo,
     /// Constants that say what the kernel has.
     pub features: Vec<FeatureInfo>,
+    /// Whether the program calls kernel functions only where the kernel has them.
+    pub may_lack_kfuncs: bool,
 }
 
 /// Lowers a program.
@@ -75,6 +77,7 @@ pub fn lower(program: &Program, source: &SourceFile, options: &Options) -> Lower
         hz_symbol: lowerer.hz_symbol,
         state: lowerer.state,
         features: lowerer.features,
+        may_lack_kfuncs: lowerer.may_lack_kfuncs,
     }
 }
 
@@ -96,6 +99,7 @@ struct Lowerer<'a> {
     hz_symbol: Option<String>,
     state: StateInfo,
     features: Vec<FeatureInfo>,
+    may_lack_kfuncs: bool,
     /// The header options that may have come in with the event.
     arrived: HashMap<HeaderId, Arrived>,
 }
@@ -120,6 +124,7 @@ impl<'a> Lowerer<'a> {
             hz_symbol: None,
             state: StateInfo::default(),
             features: Vec::new(),
+            may_lack_kfuncs: false,
             arrived: HashMap::new(),
         }
     }

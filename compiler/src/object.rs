@@ -32,6 +32,8 @@ pub struct ObjectSpec {
     pub code: Vec<Insn>,
     /// Addresses and calls to fill in.
     pub relocations: Vec<Relocation>,
+    /// Whether the kernel functions may be missing, as the calls are then not reached.
+    pub weak_calls: bool,
     /// Which instruction belongs to which place of the source; ascending, the first at slot 0.
     pub lines: Vec<Line>,
     /// Hash maps and the like.

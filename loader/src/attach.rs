@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, ProgramError, SockOps};
 use aya::{Ebpf, EbpfError, EbpfLoader};
+use tcpc_stdlib::enable::has_calls;
+use tcpc_stdlib::feature::FeatureKind;
 use tcpc_stdlib::manifest::Manifest;
 use tcpc_stdlib::unit::{jiffies, jiffies_to_nanos};
 
@@ -105,7 +107,10 @@ pub fn attach_as(request: AttachRequest, prober: &dyn Prober) -> Result<Attached
     let found = host.features(&image, prober)?;
     let mut warnings = host.check(&image.manifest)?;
     warnings.extend(found.untried.map(Warning::NotTried));
-    let resolved = kfuncs::resolve(&request.object)?;
+    let resolved = match lacks_calls(&image.manifest, &found.features) {
+        true => kfuncs::without_calls(&request.object)?,
+        false => kfuncs::resolve(&request.object)?,
+    };
     let hz = probe::host_hz()?;
     let directory = cgroup.directory()?;
 
@@ -157,6 +162,12 @@ pub fn attach_as(request: AttachRequest, prober: &dyn Prober) -> Result<Attached
 pub(crate) fn may_load() -> Result<(), LoaderError> {
     let missing = probe::missing_capabilities()?;
     if missing.is_empty() { Ok(()) } else { Err(LoaderError::NotPermitted { missing }) }
+}
+
+/// Whether the program asks if the kernel has the event that it makes calls in, and the kernel has it not.
+fn lacks_calls(manifest: &Manifest, features: &[bool]) -> bool {
+    let mut asked = manifest.features.iter().zip(features);
+    asked.any(|(one, has)| one.kind == FeatureKind::Event && has_calls(&one.name) && !has)
 }
 
 /// Creates the maps, with the constants that depend on the kernel set for this one.

@@ -28,8 +28,13 @@ const JIT: &str = "/proc/sys/net/core/bpf_jit_enable";
 const SLOT_SIZE: usize = 8;
 /// `BPF_JMP | BPF_CALL`, the operation of a call.
 const CALL: u8 = 0x85;
+/// `BPF_ALU64 | BPF_MOV`: a register becomes a number.
+const MOV64: u8 = 0xb7;
 /// The source register of a call that names a kernel function (`BPF_PSEUDO_KFUNC_CALL`).
 const KERNEL_FUNCTION: u8 = 2;
+
+/// The bytes of an instruction.
+type Slot = [u8; SLOT_SIZE];
 
 /// A call of a kernel function in an object file.
 struct Call {
@@ -38,28 +43,38 @@ struct Call {
     name: String,
 }
 
+/// What takes the place of a call that is never reached.
+const INSTEAD: [u8; SLOT_SIZE] = [MOV64, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
+
 /// The object with every kernel function found; as it is if it calls none.
 ///
 /// # Errors
 /// This kernel lacks one of the functions, or does not let programs call any; the file is damaged.
 pub fn resolve(object: &[u8]) -> Result<Cow<'_, [u8]>, LoaderError> {
+    patch(object, numbers)
+}
+
+/// The object without the calls, for a kernel on which none is reached; as it is if it has none.
+///
+/// # Errors
+/// The file is damaged.
+pub fn without_calls(object: &[u8]) -> Result<Cow<'_, [u8]>, LoaderError> {
+    patch(object, |calls| Ok(calls.iter().map(|call| (call.at, INSTEAD)).collect()))
+}
+
+/// The object with other instructions in the places of some, and type information that kernels take.
+fn patch(
+    object: &[u8],
+    instructions: impl FnOnce(&[Call]) -> Result<Vec<(usize, Slot)>, LoaderError>,
+) -> Result<Cow<'_, [u8]>, LoaderError> {
     let file = object::File::parse(object).map_err(bad)?;
     let calls = calls(&file)?;
-    let Some(first) = calls.first() else { return Ok(Cow::Borrowed(object)) };
-    let lacking = |name: &str, why| LoaderError::KernelFunction { name: name.to_owned(), why };
-    if fs::read_to_string(JIT).is_ok_and(|text| text.trim() == "0") {
-        return Err(lacking(&first.name, NoKernelFunction::NoJit));
+    if calls.is_empty() {
+        return Ok(Cow::Borrowed(object));
     }
-    if !Path::new(KERNEL_TYPES).exists() {
-        return Err(lacking(&first.name, NoKernelFunction::NoTypes));
-    }
-    let types = Btf::from_sys_fs().map_err(|error| unreadable(&error))?;
     let mut patched = object.to_vec();
-    for call in &calls {
-        let number = types
-            .id_by_type_name_kind(&call.name, BtfKind::Func)
-            .map_err(|_| lacking(&call.name, NoKernelFunction::Absent))?;
-        name_function(&mut patched, call.at, number)?;
+    for (at, instruction) in instructions(&calls)? {
+        replace_call(&mut patched, at, instruction)?;
     }
     if let Some((start, size)) = file.section_by_name(".BTF").and_then(|section| section.file_range()) {
         let range = usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(start + size).unwrap_or(0);
@@ -67,6 +82,26 @@ pub fn resolve(object: &[u8]) -> Result<Cow<'_, [u8]>, LoaderError> {
         btf::hide_kernel_functions(bytes).ok_or_else(damaged)?;
     }
     Ok(Cow::Owned(patched))
+}
+
+/// The calls with the numbers that their functions have in the running kernel.
+fn numbers(calls: &[Call]) -> Result<Vec<(usize, Slot)>, LoaderError> {
+    let first = calls.first().map_or("", |call| call.name.as_str());
+    let lacking = |name: &str, why| LoaderError::KernelFunction { name: name.to_owned(), why };
+    if fs::read_to_string(JIT).is_ok_and(|text| text.trim() == "0") {
+        return Err(lacking(first, NoKernelFunction::NoJit));
+    }
+    if !Path::new(KERNEL_TYPES).exists() {
+        return Err(lacking(first, NoKernelFunction::NoTypes));
+    }
+    let types = Btf::from_sys_fs().map_err(|error| unreadable(&error))?;
+    let number = |call: &Call| {
+        let found = types.id_by_type_name_kind(&call.name, BtfKind::Func);
+        let number = found.map_err(|_| lacking(&call.name, NoKernelFunction::Absent))?;
+        let [a, b, c, d] = number.to_le_bytes();
+        Ok((call.at, [CALL, KERNEL_FUNCTION << 4, 0, 0, a, b, c, d]))
+    };
+    calls.iter().map(number).collect()
 }
 
 /// The calls in the program's section whose function no section of the object has.
@@ -86,12 +121,11 @@ fn calls(file: &object::File<'_>) -> Result<Vec<Call>, LoaderError> {
     Ok(calls)
 }
 
-/// Makes the instruction a call of the kernel function with this number.
-fn name_function(object: &mut [u8], at: usize, number: u32) -> Result<(), LoaderError> {
+/// Puts an instruction in the place of a call.
+fn replace_call(object: &mut [u8], at: usize, instruction: Slot) -> Result<(), LoaderError> {
     match object.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<SLOT_SIZE>()) {
         Some(slot) if slot[0] == CALL => {
-            let [a, b, c, d] = number.to_le_bytes();
-            *slot = [CALL, KERNEL_FUNCTION << 4, 0, 0, a, b, c, d];
+            *slot = instruction;
             Ok(())
         }
         _ => Err(damaged()),
@@ -158,12 +192,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_call_is_patched() {
-        let mut slot = [CALL, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff];
-        name_function(&mut slot, 0, 63_539).unwrap();
-        assert_eq!(slot, [CALL, 0x20, 0, 0, 0x33, 0xf8, 0, 0]);
-        let mut exit = [0x95, 0, 0, 0, 0, 0, 0, 0];
-        assert!(name_function(&mut exit, 0, 1).is_err());
-        assert!(name_function(&mut slot, 1, 1).is_err());
+    fn only_a_call_is_replaced() {
+        let mut object = [CALL, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x95, 0, 0, 0, 0, 0, 0, 0];
+        assert!(replace_call(&mut object, 8, INSTEAD).is_err());
+        assert!(replace_call(&mut object, 15, INSTEAD).is_err());
+        replace_call(&mut object, 0, INSTEAD).unwrap();
+        assert_eq!(object[..8], INSTEAD);
+    }
+
+    #[test]
+    fn calls_that_are_never_reached_need_no_function() {
+        let object = calling("bpf_no_such_function");
+        let without = without_calls(&object).unwrap();
+        assert_eq!(without.len(), object.len());
+        assert!(without.windows(SLOT_SIZE).any(|slot| slot == INSTEAD));
     }
 }

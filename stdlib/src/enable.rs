@@ -7,7 +7,7 @@ pub struct EnablingOption {
     pub option: &'static str,
     /// Its value, in the kernel's unit.
     pub value: u64,
-    /// The events that need it.
+    /// The events that need it; all came with the same kernel.
     pub events: &'static [&'static str],
 }
 
@@ -29,7 +29,7 @@ pub struct EnablingCall {
 pub const ENABLING_OPTIONS: &[EnablingOption] = &[EnablingOption {
     option: "sk_bpf_cb_flags",
     value: 1,
-    events: &["tstamp_sched", "tstamp_snd_sw", "tstamp_snd_hw", "tstamp_ack", "tstamp_sendmsg"],
+    events: &["tstamp_sendmsg", "tstamp_sched", "tstamp_snd_sw", "tstamp_snd_hw", "tstamp_ack"],
 }];
 
 /// Calls: which sends are stamped is decided when they begin.
@@ -50,6 +50,11 @@ pub fn enabling_call(event: &str) -> Option<&'static EnablingCall> {
     ENABLING_CALLS.iter().find(|row| row.events.contains(&event))
 }
 
+/// Whether enabling calls are made in an event: what a kernel without the event does not offer.
+pub fn has_calls(event: &str) -> bool {
+    ENABLING_CALLS.iter().any(|row| row.within == event)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +65,8 @@ mod tests {
     #[test]
     fn rows_name_what_there_is() {
         for row in ENABLING_OPTIONS {
+            let since = |name: &&str| event(name).map(|event| event.since);
+            assert!(row.events.iter().all(|name| since(name) == since(&row.events[0])), "{row:?}");
             assert!(option(row.option).is_some_and(|option| option.reserved.is_some()), "{row:?}");
             assert!(row.events.iter().all(|name| event(name).is_some()), "{row:?}");
         }

@@ -28,7 +28,7 @@ on active_established when kernel has skb_hwtstamp and skb_hwtstamp == 0s { coun
 ";
 
 /// A kernel that has nothing that is newer than the floor.
-struct Floor;
+pub struct Floor;
 
 impl Prober for Floor {
     fn answer(&self, questions: &[Question]) -> Vec<Answer> {
@@ -45,7 +45,8 @@ impl Prober for Everything {
     }
 }
 
-fn attach(side: &Side, text: &str, prober: &dyn Prober) -> Result<Attached, LoaderError> {
+/// Attaches a policy where this says what the kernel has.
+pub fn attach(side: &Side, text: &str, prober: &dyn Prober) -> Result<Attached, LoaderError> {
     let source = SourceFile::new("has.tcp", text);
     let analysis = tcpc_lang::analyze(&source);
     assert!(analysis.is_valid(), "{text}: {:?}", analysis.diagnostics);

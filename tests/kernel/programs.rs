@@ -15,6 +15,7 @@ const HITS: &str = "hits";
 /// A policy of these instructions that does nothing of note.
 pub fn of_code(name: &str, code: Vec<Insn>) -> ObjectSpec {
     ObjectSpec {
+        weak_calls: false,
         name: name.into(),
         code,
         relocations: Vec::new(),

@@ -11,11 +11,15 @@ use super::lab::Side;
 
 /// Attaches a policy under a name; the result is where its counters are.
 pub fn attach(side: &Side, name: &str, text: &str) -> PathBuf {
+    side.attach(&object(name, text)).unwrap_or_else(|error| panic!("{text}: {error:?}")).pins
+}
+
+/// The object of a policy.
+pub fn object(name: &str, text: &str) -> Vec<u8> {
     let source = SourceFile::new(format!("{name}.tcp"), text);
     let analysis = tcpc_lang::analyze(&source);
     assert!(analysis.is_valid(), "{text}: {:?}", analysis.diagnostics);
-    let object = compile(&analysis.program, &source, &Options { hz: 250, stats: true }).unwrap().object;
-    side.attach(&object).unwrap_or_else(|error| panic!("{text}: {error:?}")).pins
+    compile(&analysis.program, &source, &Options { hz: 250, stats: true }).unwrap().object
 }
 
 /// What a counter without a key has counted.

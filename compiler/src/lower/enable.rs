@@ -57,7 +57,7 @@ impl Enabling {
                     }
                 }
             }
-            rule.events.iter().for_each(|event| enabling.add_prerequisites(event, rule));
+            rule.events.iter().for_each(|event| enabling.add_prerequisites(event, rule, program));
             let of_syn = |event: &&Event| event.name == "passive_established";
             if rule.events.iter().copied().any(|event| of_syn(&event)) && rule.mentions_received(program) {
                 enabling.request("tcp_listen", |request| request.save_syn = true);
@@ -84,15 +84,15 @@ impl Enabling {
         });
     }
 
-    fn add_prerequisites(&mut self, event: &Event, rule: &Rule) {
+    fn add_prerequisites(&mut self, event: &Event, rule: &Rule, program: &Program) {
         let share = rule.sample.unwrap_or(ALL);
         if let Some(row) = enabling_option(event.name) {
             for at in event.enabled_in {
-                self.request(at, |request| widen(&mut request.others, Wanted::Option(row), share));
+                self.request(at, |request| widen(&mut request.others, Wanted::Option(row), share, program));
             }
         }
         if let Some(row) = enabling_call(event.name) {
-            self.request(row.within, |request| widen(&mut request.others, Wanted::Call(row), share));
+            self.request(row.within, |request| widen(&mut request.others, Wanted::Call(row), share, program));
         }
     }
 

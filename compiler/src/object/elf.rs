@@ -14,7 +14,7 @@ use tcpc_stdlib::kfunc::Kfunc;
 use tcpc_stdlib::manifest;
 
 use super::btf::{Btf, TypeId};
-use super::{Global, MapSpec, ObjectSpec, Relocation, Target, btf_ext, kfuncs, layout};
+use super::{Global, MapSpec, ObjectSpec, Target, btf_ext, kfuncs, layout};
 use crate::bpf::insn::{self, SLOT_SIZE};
 
 /// The licence that every object declares: some helpers ask for it.
@@ -62,7 +62,7 @@ pub fn write(spec: &ObjectSpec) -> Result<Vec<u8>, WriteError> {
     let maps = writer.maps(&spec.maps);
     let rodata = writer.rodata(&spec.rodata)?;
     let bss = writer.bss(&spec.bss);
-    let kfuncs = writer.kfuncs(&spec.relocations);
+    let kfuncs = writer.kfuncs(spec);
 
     for relocation in &spec.relocations {
         let wrong = WriteError::Relocation { slot: relocation.slot };
@@ -170,8 +170,8 @@ impl Writer {
     }
 
     /// Kernel functions: symbols that no section defines, and their types in `.ksyms`.
-    fn kfuncs(&mut self, relocations: &[Relocation]) -> BTreeMap<&'static str, SymbolId> {
-        let called = kfuncs::called(relocations);
+    fn kfuncs(&mut self, spec: &ObjectSpec) -> BTreeMap<&'static str, SymbolId> {
+        let called = kfuncs::called(&spec.relocations);
         kfuncs::describe(&called, &mut self.btf);
         let symbol = |kfunc: &&Kfunc| Symbol {
             name: kfunc.name.as_bytes().to_vec(),
@@ -179,7 +179,7 @@ impl Writer {
             size: 0,
             kind: SymbolKind::Unknown,
             scope: SymbolScope::Unknown,
-            weak: false,
+            weak: spec.weak_calls,
             section: SymbolSection::Undefined,
             flags: SymbolFlags::None,
         };

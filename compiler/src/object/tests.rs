@@ -30,6 +30,7 @@ pub(crate) fn sample() -> ObjectSpec {
     code.extend([ldx(Size::W, 2, 1, 0), stx(Size::W, 6, 2, 4), mov64_imm(0, 1), exit()]);
     let line = |slot, line, column| Line { slot, line, column };
     ObjectSpec {
+        weak_calls: false,
         name: "wan".into(),
         code,
         relocations: vec![

@@ -69,6 +69,7 @@ fn policy_bytes() -> Vec<u8> {
         hits: Some(format!("hits_{name}")),
     };
     let spec = ObjectSpec {
+        weak_calls: false,
         name: "p".into(),
         code,
         relocations: vec![
