@@ -1,8 +1,9 @@
 //! TCP header options on the wire, and what real ends make of them.
 
+mod peers;
+
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use tcpc_loader::counters;
@@ -12,7 +13,7 @@ use super::lab::{Lab, PORT, Pair, lab};
 use super::peer::{RawPeer, Tap};
 use super::probes::*;
 use super::watch::{assert_no_failures, attach, count};
-use super::wire::{ACK, OPTION_MSS, PSH, Segment};
+use super::wire::{ACK, OPTION_MSS, Segment};
 
 /// The kind of time stamps.
 const TIME_STAMPS: u8 = 8;
@@ -50,28 +51,6 @@ fn every_kind_of_segment_is_seen_with_the_kernels_own_options() {
         }
         assert!(segments.iter().any(|segment| name(segment) == ("fin", Role::Server)));
     }
-}
-
-/// Peers that send what no end knows, or what makes no sense, are talked to all the same.
-#[test]
-fn unknown_and_malformed_options_of_a_peer_do_no_harm() {
-    let Some(lab) = lab() else { return };
-    for options in [&[99, 4, 1, 2][..], &[254, 5, 0x12, 0x34, 7], &[254, 3, 0x12], &[99, 1], &[99, 40, 1]] {
-        for role in Role::BOTH {
-            with_raw_peer_sending(&lab, Pair::V4, role, options, |real, peer, _| {
-                say(real, peer);
-            });
-        }
-    }
-}
-
-/// The real end and its peer say something to each other.
-fn say(mut real: &TcpStream, peer: &mut RawPeer<'_>) -> Segment {
-    peer.send(PSH | ACK, b"hello", &[]);
-    real.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
-    real.read_exact(&mut [0; 5]).unwrap();
-    real.write_all(b"hello").unwrap();
-    peer.receive(Duration::from_secs(3), |one| one.payload > 0).expect("no data came")
 }
 
 const PROBE: &str = "option probe = experimental 0xCC01 { id: u8 }\n";
@@ -148,55 +127,6 @@ fn talkative() -> String {
 }
 
 #[test]
-fn peers_that_know_nothing_of_options() {
-    let Some(lab) = lab() else { return };
-    let cases: [&[u8]; 6] = [
-        &[],
-        &[99, 4, 1, 2],
-        // Another experiment, and ours too short, too long, or cut off.
-        &[254, 5, 0x12, 0x34, 7],
-        &[254, 4, 0xcc, 0x01],
-        &[254, 6, 0xcc, 0x01, 5, 5],
-        &[254, 9, 0xcc, 0x01, 5],
-    ];
-    for role in Role::BOTH {
-        let side = if role == Role::Client { &lab.client } else { &lab.server };
-        let pins = attach(side, "talkative", &talkative());
-        for options in cases {
-            with_raw_peer_sending(&lab, Pair::V6, role, options, |real, peer, (opening, ack)| {
-                let wanted = if role == Role::Client { 7 } else { 99 };
-                assert_eq!(opening.experiment(PROBE_ID), Some(&[wanted][..]), "{options:?}");
-                assert!(ack.is_none_or(|ack| ack.experiment(PROBE_ID) == Some(&[7])));
-                assert_eq!(say(real, peer).experiment(PROBE_ID), Some(&[7][..]));
-            });
-        }
-        assert_eq!(count(&pins, "received"), 0, "{role:?}");
-        assert_no_failures(&pins);
-        tcpc_loader::detach(&side.cgroup, Some("talkative")).unwrap();
-    }
-}
-
-#[test]
-fn a_peer_that_sends_by_hand_is_answered() {
-    let Some(lab) = lab() else { return };
-    for role in Role::BOTH {
-        let side = if role == Role::Client { &lab.client } else { &lab.server };
-        let pins = attach(side, "talkative", &talkative());
-        with_raw_peer_sending(&lab, Pair::V4, role, &[254, 5, 0xcc, 0x01, 5], |real, peer, (opening, _)| {
-            // A SYN-ACK repeats what the SYN had.
-            let wanted = if role == Role::Client { 7 } else { 5 };
-            assert_eq!(opening.experiment(PROBE_ID), Some(&[wanted][..]));
-            assert_eq!(count(&pins, "fives"), 1);
-            say(real, peer);
-        });
-        assert!(count(&pins, "fives") >= 2, "{role:?}");
-        assert_eq!(count(&pins, "received"), count(&pins, "fives"));
-        assert_no_failures(&pins);
-        tcpc_loader::detach(&side.cgroup, Some("talkative")).unwrap();
-    }
-}
-
-#[test]
 fn segments_of_the_handshake_have_the_option_each_time() {
     let Some(lab) = lab() else { return };
     let fast = "on timeout_init -> 40ms\n";
@@ -214,21 +144,6 @@ fn segments_of_the_handshake_have_the_option_each_time() {
     let answers: Vec<_> = segments.iter().filter(|one| name(one).0 == "synack").collect();
     let all = |answers: &[&Segment]| answers.iter().all(|one| one.experiment(PROBE_ID) == Some(&[99]));
     assert!(answers.len() >= 2 && all(&answers), "{answers:?}");
-}
-
-#[test]
-fn a_syn_cookie_has_the_option() {
-    let Some(lab) = lab() else { return };
-    lab.server.network(|| std::fs::write("/proc/sys/net/ipv4/tcp_syncookies", "2").unwrap());
-    let server = attach(&lab.server, "server", &talkative());
-    let options = [254, 5, 0xcc, 0x01, 5];
-    with_raw_peer_sending(&lab, Pair::V6, Role::Server, &options, |real, peer, (opening, _)| {
-        assert_eq!(opening.experiment(PROBE_ID), Some(&[5][..]));
-        // No SYN is kept; the last ACK has the option too.
-        assert_eq!(count(&server, "fives"), 1);
-        say(real, peer);
-    });
-    assert_no_failures(&server);
 }
 
 #[test]
@@ -274,4 +189,73 @@ fn an_option_without_room_is_counted_and_does_no_harm() {
     let found: Vec<_> = failures.iter().map(|one| (one.option.as_str(), one.errno)).collect();
     // ENOSPC: no room to reserve, and none to write.
     assert!(!found.is_empty() && found.iter().all(|one| *one == ("probe", 28)), "{failures:?}");
+}
+
+#[test]
+fn a_listener_from_before_sends_no_option_and_its_connections_do() {
+    let Some(lab) = lab() else { return };
+    let listener = listen(&lab, Pair::V4);
+    let pins = attach(&lab.server, "server", &talkative());
+    let tap = Tap::open(&lab.server, PORT);
+    let client = dial(&lab.client, &lab, Pair::V4);
+    let (mut server, _) = listener.accept().unwrap();
+    server.write_all(b"hello").unwrap();
+    (&client).read_exact(&mut [0; 5]).unwrap();
+    let segments = tap.drain(Duration::from_millis(20));
+    let of = |kind| segments.iter().find(|one| name(one) == (kind, Role::Server)).unwrap();
+    assert_eq!(of("synack").experiment(PROBE_ID), None);
+    assert_eq!(of("established").experiment(PROBE_ID), Some(&[7][..]));
+    assert_no_failures(&pins);
+}
+
+#[test]
+fn segments_leave_room_for_the_option() {
+    let Some(lab) = lab() else { return };
+    // Ten segments, the initial window.
+    let burst = || {
+        with_raw_peer(&lab, Pair::V4, Role::Client, |real, peer, _| {
+            fill(real);
+            peer.flight(Duration::from_millis(60), Duration::from_secs(1))
+        })
+    };
+    assert_eq!(burst(), 10 * u32::from(RawPeer::MSS));
+    let pins = attach(&lab.client, "client", &format!("{PROBE}send probe on established {{ id = 7 }}"));
+    // Five bytes take two words.
+    assert_eq!(burst(), 10 * (u32::from(RawPeer::MSS) - 8));
+    assert_no_failures(&pins);
+}
+
+#[test]
+fn a_connection_that_is_drawn_sends_on_all_its_segments() {
+    let Some(lab) = lab() else { return };
+    let pins = attach(
+        &lab.client,
+        "client",
+        &format!("{PROBE}send probe on syn, established, fin sample 50% {{ id = 7 }}"),
+    );
+    let mut drawn = 0;
+    for _ in 0..24 {
+        let segments = whole_connection(&lab, Pair::V4);
+        let ours = segments.iter().filter(|one| name(one).1 == Role::Client);
+        let with: Vec<bool> = ours.map(|one| one.experiment(PROBE_ID).is_some()).collect();
+        assert!(with.iter().all(|has| *has == with[0]), "{segments:?}");
+        drawn += usize::from(with[0]);
+    }
+    // All or none of 24 is one chance in eight million.
+    assert!((1..24).contains(&drawn), "{drawn}");
+    assert_no_failures(&pins);
+}
+
+#[test]
+fn of_two_policies_that_send_one_option_the_second_is_refused() {
+    let Some(lab) = lab() else { return };
+    let text = |id| format!("{PROBE}send probe on syn {{ id = {id} }}");
+    let pins = [attach(&lab.client, "one", &text(1)), attach(&lab.client, "two", &text(2))];
+    let connection = connect(&lab, Pair::V6);
+    let sent = connection.opening(0).experiment(PROBE_ID).unwrap()[0];
+    assert!((1..=2).contains(&sent));
+    let failures = pins.map(|pins| counters(&pins).unwrap().failures);
+    let [first, second] = failures.map(|found| found.into_iter().map(|one| one.errno).collect::<Vec<_>>());
+    // EEXIST, where the option is not the one that was sent.
+    assert_eq!(if sent == 1 { (first, second) } else { (second, first) }, (vec![], vec![17]));
 }

@@ -1,0 +1,81 @@
+//! What expectations read.
+
+use tcpc_lang::hir::{CounterId, Role, RuleId, Value};
+use tcpc_stdlib::event::{Arg, Event};
+use tcpc_stdlib::feature::Feature;
+use tcpc_stdlib::field::Field;
+use tcpc_stdlib::header::Segment;
+use tcpc_stdlib::option::SockOption;
+use tcpc_stdlib::unit::Unit;
+
+use super::Bench;
+use crate::eval;
+use crate::mock::options;
+
+impl eval::World for Bench<'_> {
+    fn field(&mut self, field: &'static Field) -> Value {
+        self.world.sock.field(field)
+    }
+
+    fn arg(&mut self, index: u8, arg: &'static Arg) -> u64 {
+        let raw = self.last.args.get(usize::from(index)).copied().unwrap_or(0);
+        self.canonical(raw.into(), arg.unit)
+    }
+
+    fn option(&mut self, option: &'static SockOption) -> Value {
+        options::value(&self.world.sock, option)
+    }
+
+    fn cookie(&mut self) -> u64 {
+        self.world.sock.cookie
+    }
+
+    fn role(&mut self) -> Role {
+        self.world.sock.current_role()
+    }
+
+    fn syn_tos(&mut self) -> u8 {
+        self.world.sock.syn_tos.unwrap_or(0)
+    }
+
+    fn has(&mut self, feature: &Feature) -> bool {
+        feature.since <= self.world.kernel.version
+    }
+
+    fn segment(&mut self) -> Option<&'static Segment> {
+        self.world.sock.segment()
+    }
+
+    fn header_options(&mut self) -> Vec<u8> {
+        self.world.sock.options_at_hand().to_vec()
+    }
+
+    fn now(&mut self) -> u64 {
+        self.world.kernel.now
+    }
+
+    fn random(&mut self) -> u32 {
+        self.world.kernel.random()
+    }
+
+    fn reply(&mut self, event: &'static Event) -> Option<u64> {
+        let raw = self.world.reply()?;
+        let unit = event.reply.map_or(Unit::Plain, |reply| reply.unit);
+        Some(self.canonical(raw.into(), unit))
+    }
+
+    fn has_reply(&mut self) -> bool {
+        self.world.reply().is_some()
+    }
+
+    fn counter(&mut self, counter: CounterId) -> Result<u64, String> {
+        let name = self.program.counters.get(counter.index()).map_or("", |counter| &counter.name);
+        let info = self.manifest.counters.iter().find(|info| info.name == name && info.key.is_none());
+        let number = info.and_then(|info| self.number(&info.symbol));
+        number.ok_or_else(|| format!("the object has no counter `{name}`"))
+    }
+
+    fn rule_hits(&mut self, rule: RuleId) -> Result<u64, String> {
+        self.hits_of(rule).ok_or_else(|| "the object does not count how often rules run".into())
+    }
+}
