@@ -68,3 +68,26 @@ fn every_golden_belongs_to_a_policy() {
         assert!(names.contains(&policy), "{file} is nobody's");
     }
 }
+
+#[test]
+fn every_row_of_the_catalogue_has_a_golden() {
+    use tcpc_stdlib::builtin::BUILTINS;
+    use tcpc_stdlib::event::EVENTS;
+    use tcpc_stdlib::field::FIELDS;
+    use tcpc_stdlib::option::OPTIONS;
+
+    let text: String = policy::own().iter().map(|policy| format!("{}\n", policy.text)).collect();
+    let is_part = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let code = text.lines().map(|line| line.split('#').next().unwrap_or(""));
+    let words: std::collections::BTreeSet<&str> = code.flat_map(|line| line.split(is_part)).collect();
+    let events = EVENTS.iter().filter(|event| event.supported);
+    let rows = events
+        .clone()
+        .map(|event| event.name)
+        .chain(events.flat_map(|event| event.args).map(|arg| arg.name))
+        .chain(FIELDS.iter().map(|field| field.name).filter(|name| !name.is_empty()))
+        .chain(OPTIONS.iter().filter(|option| option.reserved.is_none()).map(|option| option.name))
+        .chain(BUILTINS.iter().map(|builtin| builtin.name));
+    let missing: Vec<&str> = rows.filter(|row| !words.contains(row)).collect();
+    assert!(missing.is_empty(), "no policy has {missing:?}");
+}
