@@ -133,7 +133,12 @@ impl<'a> Checker<'a> {
                 span,
                 "the server has no socket yet",
             )
-            .help("add `role == client` to the condition if only the client is meant"),
+            .help(match full_socket_test(event) {
+                "role == client" => {
+                    "add `role == client` to the condition if only the client is meant".to_string()
+                }
+                test => format!("add `{test}` to the condition if only full sockets are meant"),
+            }),
         );
     }
 
@@ -253,6 +258,14 @@ impl<'a> Checker<'a> {
             )
             .help("add `on tcp_listen { save_syn = 1 }`"),
         );
+    }
+}
+
+/// What makes sure of a full socket in an event.
+pub fn full_socket_test(event: &Event) -> &'static str {
+    match event.role {
+        EventRole::Unknown => "is_fullsock",
+        _ => "role == client",
     }
 }
 

@@ -6,6 +6,7 @@ use tcpc_stdlib::kernel::SAVE_SYN_LINK_SINCE;
 use tcpc_stdlib::option::{Limit, OPTIONS, OptionValue, SockOption, Verdict, option};
 use tcpc_stdlib::unit::Type;
 
+use super::access::full_socket_test;
 use super::suggest::did_you_mean;
 use super::types::Wanted;
 use super::{Checker, fold, words};
@@ -151,9 +152,10 @@ impl<'a> Checker<'a> {
                     span,
                     "the server has no socket yet",
                 )
-                .help(
-                    "add `role == client` to the condition, or assign it in `tcp_connect` or `established`",
-                ),
+                .help(format!(
+                    "add `{}` to the condition, or assign it in `tcp_connect` or `established`",
+                    full_socket_test(event)
+                )),
             ),
             Sock::Unlocked | Sock::None => Some(
                 Diagnostic::new(

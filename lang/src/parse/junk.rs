@@ -90,6 +90,9 @@ impl<'s> File<'s> {
             ("const", Token::Const),
             ("set", Token::Set),
             ("test", Token::Test),
+            ("option", Token::Soft(Soft::Option)),
+            ("send", Token::Soft(Soft::Send)),
+            ("receive", Token::Soft(Soft::Receive)),
         ];
         let ((Some(word), Some((_, span))), true) =
             ((self.name(at), self.tokens.get(at)), self.token(at + 1).is_some())
