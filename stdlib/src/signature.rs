@@ -105,6 +105,12 @@ mod tests {
     use crate::helper::helper_by_id;
 
     #[test]
+    fn a_socket_stands_where_the_kernel_wants_it() {
+        let sock = |id| signature(id).and_then(Signature::sock);
+        assert_eq!([96, 107, 108, 49, 1].map(sock), [Some(0), Some(1), Some(1), None, None]);
+    }
+
+    #[test]
     fn every_row_is_of_a_known_helper_and_sizes_follow_memory() {
         for signature in SIGNATURES {
             assert!(helper_by_id(signature.id).is_some(), "{signature:?}");

@@ -209,6 +209,29 @@ fn the_handshake_is_delivered_first_and_a_request_has_no_socket() {
     assert_eq!(pins.map(|pins| count(&pins, "request") > 0), [false, true]);
 }
 
+/// A connection that is given up still says how often it timed out; one that is closed says nothing.
+#[test]
+fn timeouts_in_a_row_are_known_when_the_connection_ends() {
+    let Some(lab) = lab() else { return };
+    let pins = attach(
+        &lab.server,
+        "ends",
+        "on passive_established { user_timeout = 500ms }
+         on state when new_state == CLOSE and icsk_retransmits > 0 { count timed_out }
+         on state when new_state == CLOSE and icsk_retransmits == 0 { count closed }",
+    );
+    with_raw_peer(&lab, Pair::V6, Role::Server, |mut real, _, _| {
+        real.write_all(b"nobody acknowledges this").unwrap();
+        eventually("the connection was not given up", || count(&pins, "timed_out") == 1);
+    });
+    assert_eq!(count(&pins, "closed"), 0);
+    let connection = connect(&lab, Pair::V6);
+    connection.client.shutdown(Shutdown::Both).unwrap();
+    connection.server.shutdown(Shutdown::Both).unwrap();
+    eventually("the connection was not closed", || count(&pins, "closed") == 1);
+    assert_eq!(count(&pins, "timed_out"), 1);
+}
+
 #[test]
 fn the_transmit_hash_is_written_and_the_flow_label_follows() {
     let Some(lab) = lab() else { return };
