@@ -1,7 +1,9 @@
 //! Events, their groups and their arguments.
 
+use tcpc_stdlib::enable::{enabling_call, enabling_option};
 use tcpc_stdlib::event::{Arg, EVENT_GROUPS, EVENTS, Event, EventRole, Reply, Sock};
 use tcpc_stdlib::kernel::CALLBACK_FLAGS;
+use tcpc_stdlib::option::option;
 use tcpc_stdlib::unit::Unit;
 
 use super::field::unit_name;
@@ -58,12 +60,27 @@ fn of_event(event: &'static Event) -> Entry {
     }
     let flags = CALLBACK_FLAGS.iter().filter(|flag| event.flag & flag.value != 0);
     entry.spellings.extend(flags.map(|flag| format!("BPF_SOCK_OPS_{}", flag.name)));
+    entry = prerequisites(entry, event);
     for arg in event.args {
         entry = entry.fact("Argument", format!("`{}` (`{}`): {}", arg.name, arg.ty, arg.doc));
     }
     entry.usable = event.supported;
     entry.example = event.example;
     if event.supported { entry } else { entry.remark("Policies cannot have rules for it yet.") }
+}
+
+/// What the compiler does beside the rules so that the kernel raises an event.
+fn prerequisites(mut entry: Entry, event: &Event) -> Entry {
+    if let Some(row) = enabling_option(event.name) {
+        let kernel = option(row.option).map_or(row.option, |option| option.kernel);
+        let at = names(event.enabled_in.iter().copied());
+        entry = entry.fact("Done for it", format!("`{kernel}` is set to {} in {at}", row.value));
+    }
+    if let Some(row) = enabling_call(event.name) {
+        entry = entry.fact("Done for it", format!("`{}` is called in `{}`", row.kfunc, row.within));
+        entry.spellings.push(row.kfunc.into());
+    }
+    entry
 }
 
 fn answers(entry: Entry, reply: &Reply) -> Entry {
