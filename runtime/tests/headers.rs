@@ -149,6 +149,22 @@ fn the_segment_size_counts_what_established_segments_will_have() {
     );
 }
 
+#[test]
+fn an_answer_that_is_sent_again_still_knows_the_syn() {
+    check(
+        r#"
+        option probe = experimental 0xCC01 { id: u8 }
+        send probe on synack when received(probe) { id = probe.id }
+        test "twice" {
+            given role = server, probe { id = 5 }
+            fire tcp_listen
+            transmit synack expect sent(probe) and probe.id == 5
+            transmit synack expect sent(probe) and probe.id == 5
+        }
+        "#,
+    );
+}
+
 /// Fields of an option that fill whole bytes, with a value for each.
 fn fields() -> impl Strategy<Value = Vec<(u8, u64)>> {
     prop::collection::vec((1..=64u8, any::<u64>()), 1..6).prop_map(|mut fields| {

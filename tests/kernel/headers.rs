@@ -146,6 +146,26 @@ fn segments_of_the_handshake_have_the_option_each_time() {
     assert!(answers.len() >= 2 && all(&answers), "{answers:?}");
 }
 
+/// The kernel has the SYN at hand only when it answers it the first time.
+#[test]
+fn an_answer_that_is_sent_again_still_knows_the_syn() {
+    let Some(lab) = lab() else { return };
+    let text = format!(
+        "{PROBE}on timeout_init -> 40ms
+         send probe on synack when received(probe) {{ id = probe.id }}"
+    );
+    let server = attach(&lab.server, "server", &text);
+    let _listener = listen(&lab, Pair::V6);
+    let mut peer = RawPeer::client(&lab, Pair::V6, 41_001);
+    peer.extra = vec![254, 5, 0xcc, 0x01, 5];
+    peer.syn(0);
+    for round in 0..3 {
+        let answer = peer.receive(Duration::from_secs(3), |one| name(one).0 == "synack").unwrap();
+        assert_eq!(answer.experiment(PROBE_ID), Some(&[5][..]), "answer {round}");
+    }
+    assert_no_failures(&server);
+}
+
 #[test]
 fn two_options_share_the_header() {
     let Some(lab) = lab() else { return };

@@ -58,8 +58,11 @@ impl Enabling {
                 }
             }
             rule.events.iter().for_each(|event| enabling.add_prerequisites(event, rule, program));
-            let of_syn = |event: &&Event| event.name == "passive_established";
-            if rule.events.iter().copied().any(|event| of_syn(&event)) && rule.mentions_received(program) {
+            // A SYN-ACK that is sent again has the SYN at hand only if it was kept, too.
+            let of_syn = |event: &&Event| {
+                matches!(event.name, "passive_established" | "hdr_opt_len" | "write_hdr_opt")
+            };
+            if rule.events.iter().any(|event| of_syn(event)) && rule.mentions_received(program) {
                 enabling.request("tcp_listen", |request| request.save_syn = true);
             }
         }
