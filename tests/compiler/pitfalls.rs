@@ -448,3 +448,21 @@ fn the_context_is_stored_to_from_registers() {
     }
     assert!(stores(&accesses).count() > 10);
 }
+
+/// A field that an older kernel lacks is refused wherever it is loaded, so no load may move before the question.
+#[test]
+fn nothing_newer_is_loaded_before_the_kernel_is_asked() {
+    let arm = |more: &str| format!("if kernel has skb_hwtstamp and skb_hwtstamp > {more} {{ count late }}");
+    let (one, other) = (arm("1s"), arm("2s"));
+    let text = format!(
+        "on active_established {{ if remote_port == 1 {{ {one} }} else if remote_port == 2 {{ {other} }} }}\n"
+    );
+    let asm = Policy::new("asked.tcp", text).compile(false).asm;
+    let places = |what: &str| -> Vec<usize> {
+        let lines = asm.lines().enumerate();
+        lines.filter(|(_, line)| line.contains(what)).map(|(at, _)| at).collect()
+    };
+    let (asked, loaded) = (places(".rodata[kernel_has_skb_hwtstamp]"), places("; skb_hwtstamp"));
+    assert!(!asked.is_empty() && asked.len() == loaded.len(), "{asm}");
+    assert!(asked.iter().zip(&loaded).all(|(asked, loaded)| asked < loaded), "{asm}");
+}

@@ -23,6 +23,8 @@ const CONDITIONS: &[&str] = &[
     "sample(50%)",
     "random() % 3 == 1",
     "now() > 1s",
+    "kernel has rto_max",
+    "kernel has reading sndbuf",
     "family == ipv4",
     "remote_ip == (if local_port > 5 then local_ip else 10.0.0.1)",
 ];

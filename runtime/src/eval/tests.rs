@@ -5,6 +5,7 @@
 use tcpc_lang::hir::{HeaderField, HeaderOption, Local, SetId};
 use tcpc_lang::source::Span;
 use tcpc_stdlib::event::event;
+use tcpc_stdlib::feature::feature;
 use tcpc_stdlib::header;
 use tcpc_stdlib::option::option;
 use tcpc_stdlib::unit::Type;
@@ -42,8 +43,8 @@ impl World for Still {
     fn syn_tos(&mut self) -> u8 {
         0x20
     }
-    fn has(&mut self, _: &Feature) -> bool {
-        false
+    fn has(&mut self, feature: &Feature) -> bool {
+        feature.name != "rto_max"
     }
     fn segment(&mut self) -> Option<&'static Segment> {
         header::segment("fin")
@@ -232,4 +233,11 @@ fn the_world_is_asked_for_the_rest() {
     assert_eq!(evaluate(ExprKind::Counter(CounterId(3))), 3);
     assert_eq!(evaluate(ExprKind::If(number(0), number(1), number(2))), 2);
     assert_eq!(evaluate(ExprKind::Not(number(0))), 1);
+}
+
+#[test]
+fn what_the_kernel_has_is_asked_of_the_world_unless_every_kernel_has_it() {
+    let has = |written| evaluate(ExprKind::KernelHas(feature(written).unwrap()));
+    assert_eq!([has("rto_max"), has("nodelay"), has("reading rto_max")], [0, 1, 0]);
+    assert_eq!(has("user_timeout"), 1);
 }
