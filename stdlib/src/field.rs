@@ -252,3 +252,33 @@ pub const FIELDS: &[Field] = &[
     Field { name: "delivered_ce", kernel: "delivered_ce", of: Struct::TcpSock, offset: 104, size: 4, words: 1, since: v(5, 3), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Packets, unit: Unit::Packets, doc: "Those of `delivered` whose acknowledgement said that congestion was met (ECN)." },
     Field { name: "icsk_retransmits", kernel: "icsk_retransmits", of: Struct::TcpSock, offset: 108, size: 4, words: 1, since: v(5, 3), order: Order::Host, writable: false, guard: Guard::Tcp, stable: false, ty: Type::Int, unit: Unit::Plain, doc: "Timeouts in a row, without an acknowledgement between; in `rto` it equals `backoff`." },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_members_share_a_name() {
+        for (at, field) in FIELDS.iter().enumerate() {
+            for other in &FIELDS[..at] {
+                assert_ne!(field.kernel, other.kernel);
+                assert!(field.name.is_empty() || field.name != other.name, "{}", field.name);
+            }
+        }
+    }
+
+    #[test]
+    fn members_are_found_in_their_own_structure() {
+        let found = |of, offset| member_at(of, offset).map(|(field, word)| (field.kernel, word));
+        assert_eq!(found(Struct::SockOps, 100), Some(("rcv_nxt", 0)));
+        assert_eq!(found(Struct::SockOps, 44), Some(("remote_ip6", 3)));
+        assert_eq!(found(Struct::TcpSock, 100), Some(("delivered", 0)));
+        assert_eq!(found(Struct::Sock, 0), Some(("bound_dev_if", 0)));
+        // What the context has is read there, and an address between two members is none.
+        assert_eq!((found(Struct::TcpSock, 8), found(Struct::TcpSock, 102)), (None, None));
+        for field in FIELDS {
+            let end = usize::from(field.offset) + usize::from(field.size) * usize::from(field.words);
+            assert!(end <= field.of.size(), "{}", field.kernel);
+        }
+    }
+}

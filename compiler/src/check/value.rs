@@ -53,7 +53,7 @@ pub enum Target {
 pub enum Origin {
     /// The instruction at this slot.
     Slot(usize),
-    /// Paths that met at a slot, and knew more of this place: see [`Place`].
+    /// Paths that met at a slot, of which some knew more of this place.
     Join(usize, Place),
 }
 
@@ -119,30 +119,29 @@ impl Value {
         }
     }
 
-    /// What it points to or would if it were not NULL, if the kernel could have called it so; and whether
-    /// it is NULL for certain.
-    fn target(self) -> (Option<Target>, bool) {
+    /// What it points to, if it is not NULL: for what a compare with 0 can have made a pointer of.
+    fn target(self) -> Option<Target> {
         match self {
-            Value::Maybe { to, .. } => (Some(to), false),
-            Value::Struct(of) => (Some(Target::Struct(of)), false),
-            Value::Memory(Pointer { region: Region::MapValue(map), fixed: 0, variable })
-                if variable.known() == Some(0) =>
-            {
-                (Some(Target::MapValue(map)), false)
+            Value::Maybe { to, .. } => Some(to),
+            Value::Struct(of) => Some(Target::Struct(of)),
+            Value::Memory(Pointer { region: Region::MapValue(map), fixed: 0, variable }) => {
+                (variable.known() == Some(0)).then_some(Target::MapValue(map))
             }
-            Value::Scalar(scalar) => (None, scalar.known() == Some(0)),
-            _ => (None, false),
+            _ => None,
         }
     }
 
-    /// A pointer that one path knows and another knows to be NULL, or does not know to be one or the other.
+    /// What paths meet with of which one knows a pointer, and the other knows it to be NULL, or does not know
+    /// one from the other.
     ///
     /// On each path the kernel knows no less, so that it decides or refines the same compare. Copies are not
     /// known to be equal any more.
     fn join_pointers(self, other: Value, origin: Origin) -> Option<Value> {
+        let is_null = |value| matches!(value, Value::Scalar(scalar) if scalar.known() == Some(0));
         let to = match (self.target(), other.target()) {
-            ((Some(a), _), (Some(b), _)) if a == b => a,
-            ((Some(to), _), (None, true)) | ((None, true), (Some(to), _)) => to,
+            (Some(a), Some(b)) if a == b => a,
+            (Some(to), None) if is_null(other) => to,
+            (None, Some(to)) if is_null(self) => to,
             _ => return None,
         };
         Some(Value::Maybe { to, origin })
