@@ -62,7 +62,7 @@ impl Enabling {
             let of_syn = |event: &&Event| {
                 matches!(event.name, "passive_established" | "hdr_opt_len" | "write_hdr_opt")
             };
-            if rule.events.iter().any(|event| of_syn(event)) && rule.mentions_received(program) {
+            if rule.events.iter().any(of_syn) && rule.mentions_received(program) {
                 enabling.request("tcp_listen", |request| request.save_syn = true);
             }
         }
