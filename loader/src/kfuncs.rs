@@ -84,15 +84,24 @@ fn patch(
     Ok(Cow::Owned(patched))
 }
 
+/// What stands against calling any kernel function: the setting of the JIT compiler, if there is one to be seen, and
+/// whether the kernel shows its types.
+fn obstacle(jit: Option<&str>, has_types: bool) -> Option<NoKernelFunction> {
+    match jit.map(str::trim) {
+        Some("0") => Some(NoKernelFunction::NoJit),
+        _ if !has_types => Some(NoKernelFunction::NoTypes),
+        _ => None,
+    }
+}
+
 /// The calls with the numbers that their functions have in the running kernel.
 fn numbers(calls: &[Call]) -> Result<Vec<(usize, Slot)>, LoaderError> {
-    let first = calls.first().map_or("", |call| call.name.as_str());
     let lacking = |name: &str, why| LoaderError::KernelFunction { name: name.to_owned(), why };
-    if fs::read_to_string(JIT).is_ok_and(|text| text.trim() == "0") {
-        return Err(lacking(first, NoKernelFunction::NoJit));
-    }
-    if !Path::new(KERNEL_TYPES).exists() {
-        return Err(lacking(first, NoKernelFunction::NoTypes));
+    let jit = fs::read_to_string(JIT).ok();
+    if let (Some(first), Some(why)) =
+        (calls.first(), obstacle(jit.as_deref(), Path::new(KERNEL_TYPES).exists()))
+    {
+        return Err(lacking(&first.name, why));
     }
     let types = Btf::from_sys_fs().map_err(|error| unreadable(&error))?;
     let number = |call: &Call| {
@@ -180,6 +189,25 @@ mod tests {
         let error = resolve(&calling("bpf_no_such_function")).unwrap_err();
         assert!(error.to_string().contains("`bpf_no_such_function`"), "{error}");
         assert!(error.help().is_some());
+    }
+
+    #[test]
+    fn a_kernel_that_takes_no_such_calls_says_what_to_do() {
+        assert_eq!(obstacle(Some("1\n"), true), None);
+        assert_eq!(obstacle(None, true), None);
+        assert_eq!(obstacle(None, false), Some(NoKernelFunction::NoTypes));
+        assert_eq!(obstacle(Some("0\n"), true), Some(NoKernelFunction::NoJit));
+        let told = |why| {
+            let error = LoaderError::KernelFunction { name: "bpf_cast_to_kern_ctx".into(), why };
+            format!("{error}; {}", error.help().unwrap())
+        };
+        assert_eq!(
+            told(NoKernelFunction::NoJit),
+            "the policy calls the kernel function `bpf_cast_to_kern_ctx`, and this kernel takes no such call while its \
+             JIT compiler is off; turn it on: `sysctl -w net.core.bpf_jit_enable=1`"
+        );
+        assert!(told(NoKernelFunction::NoTypes).contains("CONFIG_DEBUG_INFO_BTF"));
+        assert!(told(NoKernelFunction::Absent).contains("it came with Linux 6.2"));
     }
 
     #[test]

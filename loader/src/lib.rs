@@ -42,7 +42,7 @@ pub use detach::{Detached, detach};
 pub use error::{LoaderError, NoKernelFunction};
 pub use features::{Answer, Found, Prober, Question};
 pub use image::Image;
-pub use kfuncs::resolve;
+pub use kfuncs::{resolve, without_calls};
 pub use list::{Listed, OtherProgram, list};
 pub use preflight::Warning;
 pub use refusal::{PolicyLine, Refusal};

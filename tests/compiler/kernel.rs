@@ -38,7 +38,10 @@ pub fn load(policy: &Policy, stats: bool) {
     if let Some(symbol) = &compiled.manifest.hz_symbol {
         loader.override_global(symbol, &ticks, true);
     }
-    let object = tcpc_loader::resolve(&compiled.object).unwrap();
+    // An older kernel lacks the functions, and takes the rest.
+    let object = tcpc_loader::resolve(&compiled.object)
+        .or_else(|_| tcpc_loader::without_calls(&compiled.object))
+        .unwrap();
     let name = tcpc_compiler::object::read(&compiled.object).unwrap().name;
     let mut loaded = loader.load(&object).unwrap_or_else(|error| panic!("{}: {error}", policy.name));
     let program: &mut SockOps = loaded.program_mut(&name).unwrap().try_into().unwrap();
@@ -64,6 +67,20 @@ fn a_policy_may_be_called_like_what_is_in_it() {
                 on timeout_init when role == client -> srtt * 2\n";
     for name in ["hz.tcp", "flows.tcp", "license.tcp", "count_flows.tcp"] {
         load(&Policy::new(name, text), true);
+    }
+}
+
+#[test]
+fn time_stamps_go_with_every_policy_of_the_library() {
+    if !permitted() {
+        return;
+    }
+    let asked = "on tstamp_ack when kernel has tstamp_ack { count zz_acked by remote_port }";
+    let sampled = "on tstamp_sched sample 5% { count zz_queued }";
+    for (at, policy) in tcpc_stdlib::policies::POLICIES.iter().enumerate() {
+        for rules in [asked.to_owned(), format!("{asked}\n{sampled}")] {
+            load(&Policy::new(policy.name, format!("{}\n{rules}\n", policy.text)), at % 2 == 0);
+        }
     }
 }
 

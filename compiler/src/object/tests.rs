@@ -179,7 +179,7 @@ fn bss_takes_no_room_in_the_file() {
 
 #[test]
 fn aya_reads_what_is_written() {
-    for spec in [sample(), smallest()] {
+    for spec in [sample(), smallest(), calling()] {
         let bytes = write(&spec).unwrap();
         let object = aya_obj::Object::parse(&bytes).expect("aya refuses the object");
         assert_eq!(object.license.to_str(), Ok("GPL"));
@@ -303,8 +303,10 @@ proptest! {
     fn damaged_objects_are_read_or_refused(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         cut in any::<prop::sample::Index>(),
+        calls in any::<bool>(),
     ) {
-        let mut bytes = write(&sample()).unwrap();
+        let spec = if calls { calling() } else { sample() };
+        let mut bytes = write(&spec).unwrap();
         for (index, value) in changes {
             *index.get_mut(&mut bytes) = value;
         }
