@@ -63,7 +63,7 @@ pub struct Program {
     pub tests: Vec<Test>,
     /// Constructs that need a kernel above the floor, one row for each place.
     pub requirements: Vec<Requirement>,
-    /// What stands behind `kernel has` without being asked for itself.
+    /// What stands behind `kernel has` without being asked for itself, by its first place.
     pub reliances: Vec<Reliance>,
 }
 

@@ -12,6 +12,7 @@ use tcpc_lang::{Analysis, analyze};
 const SAMPLES: &[&str] = &[
     include_str!("typed/datacenter.tcp"),
     include_str!("typed/expressions.tcp"),
+    include_str!("typed/kernel_has.tcp"),
     include_str!("typed/statements.tcp"),
     include_str!("typed/tests.tcp"),
     include_str!("typed/wrong_events.tcp"),

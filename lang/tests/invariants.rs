@@ -11,6 +11,7 @@ use tcpc_stdlib::unit::Type;
 const SAMPLES: &[&str] = &[
     include_str!("typed/datacenter.tcp"),
     include_str!("typed/expressions.tcp"),
+    include_str!("typed/kernel_has.tcp"),
     include_str!("typed/statements.tcp"),
     include_str!("typed/tests.tcp"),
 ];

@@ -91,11 +91,13 @@ impl Checker<'_> {
         if self.scope.kernel.certain.iter().any(|had| had.written() == needed.construct) {
             return;
         }
-        for asked in self.scope.kernel.asked.iter() {
-            let row = Reliance { asked: *asked, needed: needed.clone() };
-            let is_relied_on = asked.since >= since && asked.written() != row.needed.construct;
-            if is_relied_on && !self.program.reliances.contains(&row) {
-                self.program.reliances.push(row);
+        let reliances = &mut self.program.reliances;
+        for asked in &self.scope.kernel.asked {
+            let is_relied_on = asked.since >= since && asked.written() != needed.construct;
+            // The first place says enough.
+            let is_known = |row: &Reliance| row.asked == *asked && row.needed.construct == needed.construct;
+            if is_relied_on && !reliances.iter().any(is_known) {
+                reliances.push(Reliance { asked: *asked, needed: needed.clone() });
             }
         }
     }
