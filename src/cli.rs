@@ -66,6 +66,8 @@ pub enum Command {
     Detach(commands::detach::Args),
     /// List the policies attached on this host
     List(commands::list::Args),
+    /// Show what attached policies have counted
+    Stats(commands::stats::Args),
     /// Show the instructions of an object, with the policy lines they come from
     Disasm(commands::disasm::Args),
     /// Look up an event, a field, an option or any other name

@@ -1,6 +1,7 @@
 //! What the loader reports, as diagnostics with codes.
 
 use tcpc_lang::diag::{Code, Diagnostic};
+use tcpc_lang::suggest::closest;
 use tcpc_loader::{LoaderError, Warning};
 
 /// An error of the loader. A verifier's refusal carries the whole log.
@@ -14,6 +15,11 @@ pub fn error(error: &LoaderError) -> Diagnostic {
             });
         }
         diagnostic = diagnostic.note(format!("the kernel's log:\n{}", refusal.log.trim_end()));
+    }
+    if let LoaderError::UnknownPolicy { name, known } = error
+        && let Some(meant) = closest(name, known.iter().map(|(name, _)| name.as_str()))
+    {
+        diagnostic = diagnostic.help(format!("did you mean `{meant}`?"));
     }
     match error.help() {
         Some(help) => diagnostic.help(help),
@@ -54,8 +60,11 @@ fn code(error: &LoaderError) -> Code {
         LoaderError::AlreadyAttached { .. } => Code::AlreadyAttached,
         LoaderError::Exclusive(_) | LoaderError::TooManyPrograms(_) => Code::CgroupTaken,
         LoaderError::Refused(_) => Code::VerifierRefused,
-        LoaderError::NothingAttached { .. } | LoaderError::NoSuchPolicy { .. } => Code::NotAttached,
-        LoaderError::WhichPolicy { .. } => Code::WhichPolicy,
+        LoaderError::NothingAttached { .. }
+        | LoaderError::NoSuchPolicy { .. }
+        | LoaderError::NoPolicy
+        | LoaderError::UnknownPolicy { .. } => Code::NotAttached,
+        LoaderError::WhichPolicy { .. } | LoaderError::SeveralPolicies { .. } => Code::WhichPolicy,
         LoaderError::BadRecord { .. } => Code::PinsDamaged,
         _ => Code::HostFailure,
     }

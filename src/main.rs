@@ -10,6 +10,7 @@ mod policy;
 mod reference;
 mod render;
 mod ui;
+mod values;
 
 use std::process::ExitCode;
 

@@ -16,6 +16,10 @@ pub struct Ui {
     color: bool,
     diagnostics: Vec<Value>,
     result: Map<String, Value>,
+    /// Whether what is printed goes nowhere any more.
+    deaf: bool,
+    /// Whether documents were printed one after another: then there is none at the end unless there are problems.
+    streamed: bool,
 }
 
 impl Ui {
@@ -26,7 +30,7 @@ impl Ui {
             Color::Never => false,
             Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
         };
-        Ui { format, color, diagnostics: Vec::new(), result: Map::new() }
+        Ui { format, color, diagnostics: Vec::new(), result: Map::new(), deaf: false, streamed: false }
     }
 
     /// Whether the output is for programs.
@@ -37,8 +41,21 @@ impl Ui {
     /// A line or more of the result, for people only.
     pub fn say(&mut self, text: impl AsRef<str>) {
         if !self.is_json() {
-            write_out(text.as_ref());
+            self.deaf |= !write_out(text.as_ref());
         }
+    }
+
+    /// One of several documents, as a line of its own, for programs only.
+    pub fn stream(&mut self, value: &Value) {
+        if self.is_json() {
+            self.streamed = true;
+            self.deaf |= !write_out(&value.to_string());
+        }
+    }
+
+    /// Whether nobody reads any more: a command that goes on for ever ends then.
+    pub fn is_deaf(&self) -> bool {
+        self.deaf
     }
 
     /// A part of the result, for programs only.
@@ -88,7 +105,13 @@ impl Ui {
 
     /// Prints what is left to print.
     pub fn finish(mut self, exit: Exit) -> Exit {
-        if self.is_json() {
+        if self.is_json() && self.streamed {
+            // The last line of several documents.
+            if !self.diagnostics.is_empty() {
+                let last = json!({ "diagnostics": self.diagnostics, "exit": exit as u8 });
+                write_out(&last.to_string());
+            }
+        } else if self.is_json() {
             self.result.insert("diagnostics".into(), Value::Array(std::mem::take(&mut self.diagnostics)));
             self.result.insert("exit".into(), json!(exit as u8));
             write_out(&format!("{:#}", Value::Object(self.result)));
@@ -97,11 +120,11 @@ impl Ui {
     }
 }
 
-/// A reader that went away, as in `tcpc list | head -1`, is no error.
-fn write_out(text: &str) {
+/// A reader that went away, as in `tcpc list | head -1`, is no error. Returns whether it is there.
+fn write_out(text: &str) -> bool {
     let mut out = std::io::stdout().lock();
     let newline = if text.ends_with('\n') { "" } else { "\n" };
-    let _ = write!(out, "{text}{newline}").and_then(|()| out.flush());
+    write!(out, "{text}{newline}").and_then(|()| out.flush()).is_ok()
 }
 
 fn write_err(text: &str) {

@@ -64,6 +64,7 @@ pub fn describe(
             .map(|(assignment, failures)| AssignmentInfo {
                 rule: assignment.rule.0,
                 option: assignment.option.name.to_owned(),
+                header: false,
                 value: matches!(assignment.value.kind, ExprKind::Const(_))
                     .then(|| source.slice(assignment.value.span).to_owned()),
                 line: line(assignment.span),
@@ -91,6 +92,7 @@ fn sends<'a>(
             .headers
             .get(send.header.index())
             .map_or_else(String::new, |header| header.name.clone()),
+        header: true,
         value: None,
         line: source.line(send.span.start),
         failures: unsent.clone(),

@@ -67,6 +67,7 @@ pub struct Lowered {
 pub fn lower(program: &Program, source: &SourceFile, options: &Options) -> Lowered {
     let mut lowerer = Lowerer::new(program, source, options);
     lowerer.lower_program();
+    lowerer.complete_counters();
     Lowered {
         func: lowerer.b.finish(),
         hits: lowerer.hits,

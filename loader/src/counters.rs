@@ -4,22 +4,25 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use aya::maps::MapData;
-use tcpc_stdlib::manifest::{COUNTER_SECTION, FAILURE_SLOTS};
+use tcpc_stdlib::manifest::{AssignmentInfo, COUNTER_SECTION, FAILURE_SLOTS, Manifest};
 
 use crate::error::LoaderError;
 use crate::image::Symbol;
 use crate::pins::map_pin;
 use crate::record::Record;
+use crate::rows::{Keyed, rows};
 use crate::sys;
 
-/// Everything that a policy has counted, read in one go.
+/// Everything that a policy has counted. The numbers are read in one go, the counters with a key after them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// How often each rule ran, in the order of the source.
     pub rules: Vec<RuleHits>,
     /// The policy's own counters without a key: name and value.
     pub named: Vec<(String, u64)>,
-    /// Assignments that failed: those that did at least once.
+    /// The policy's own counters with a key.
+    pub keyed: Vec<Keyed>,
+    /// Socket options and header options that the kernel did not take: those that it refused at least once.
     pub failures: Vec<Failure>,
 }
 
@@ -30,17 +33,25 @@ pub struct RuleHits {
     pub rule: String,
     /// Its events.
     pub events: Vec<String>,
+    /// Line of the policy.
+    pub line: u32,
     /// Times; `None` if they are not counted.
     pub hits: Option<u64>,
 }
 
-/// How often an assignment failed in one way.
+/// How often an assignment, or the sending of a header option, failed in one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The rule's name.
     pub rule: String,
     /// The option, as the policy names it.
     pub option: String,
+    /// Whether it is a header option that was not sent.
+    pub header: bool,
+    /// The value if it is constant, as the policy writes it.
+    pub value: Option<String>,
+    /// Line of the policy.
+    pub line: u32,
     /// The error number; 0 stands for those that have no slot of their own.
     pub errno: u32,
     /// Times.
@@ -55,27 +66,47 @@ pub fn counters(pins: &Path) -> Result<Counters, LoaderError> {
     let record = Record::read(pins)?;
     let data = Data::read(pins, &record.symbols)?;
     let manifest = &record.manifest;
-    let number = |symbol: &Option<String>| -> Result<Option<u64>, LoaderError> {
-        symbol.as_deref().map(|symbol| data.numbers(symbol, 1).map(|numbers| numbers[0])).transpose()
-    };
     let mut found = Counters::default();
     for rule in &manifest.rules {
-        let hits = number(&rule.hits)?;
-        found.rules.push(RuleHits { rule: rule.name.clone(), events: rule.events.clone(), hits });
+        let hits = rule.hits.as_deref().map(|symbol| data.number(symbol)).transpose()?;
+        let (name, events) = (rule.name.clone(), rule.events.clone());
+        found.rules.push(RuleHits { rule: name, events, line: rule.line, hits });
     }
-    for counter in manifest.counters.iter().filter(|counter| counter.key.is_none()) {
-        let value = number(&Some(counter.symbol.clone()))?;
-        found.named.push((counter.name.clone(), value.unwrap_or_default()));
+    for counter in &manifest.counters {
+        let name = counter.name.clone();
+        match &counter.key {
+            None => found.named.push((name, data.number(&counter.symbol)?)),
+            Some(key) => {
+                let full = counter.full.as_deref().map(|symbol| data.number(symbol)).transpose()?;
+                let (key, rows, full) = (key.clone(), rows(pins, counter)?, full.unwrap_or(0));
+                found.keyed.push(Keyed { name, key, rows, full });
+            }
+        }
     }
     for assignment in &manifest.assignments {
-        let Some(symbol) = &assignment.failures else { continue };
-        let rule = manifest.rules.get(assignment.rule as usize).map_or("", |rule| &rule.name);
-        let counts = data.numbers(symbol, FAILURE_SLOTS)?;
-        found.failures.extend((0..).zip(counts).filter(|(_, count)| *count != 0).map(|(errno, count)| {
-            Failure { rule: rule.into(), option: assignment.option.clone(), errno, count }
-        }));
+        found.failures.extend(failures(manifest, assignment, &data)?);
     }
     Ok(found)
+}
+
+fn failures(
+    manifest: &Manifest,
+    assignment: &AssignmentInfo,
+    data: &Data<'_>,
+) -> Result<Vec<Failure>, LoaderError> {
+    let Some(symbol) = &assignment.failures else { return Ok(Vec::new()) };
+    let rule = manifest.rules.get(assignment.rule as usize).map_or("", |rule| &rule.name);
+    let counts = data.numbers(symbol, FAILURE_SLOTS)?;
+    let failure = |(errno, count)| Failure {
+        rule: rule.into(),
+        option: assignment.option.clone(),
+        header: assignment.header,
+        value: assignment.value.clone(),
+        line: assignment.line,
+        errno,
+        count,
+    };
+    Ok((0..).zip(counts).filter(|(_, count)| *count != 0).map(failure).collect())
 }
 
 /// The bytes of the section of counters, and where its numbers are.
@@ -98,6 +129,11 @@ impl<'a> Data<'a> {
         let mut bytes = vec![0; size as usize];
         sys::read_element(map.fd().as_fd(), 0, &mut bytes).map_err(|error| bad(error.to_string()))?;
         Ok(Data { pins, symbols, bytes })
+    }
+
+    /// The 64-bit number of a symbol.
+    fn number(&self, symbol: &str) -> Result<u64, LoaderError> {
+        Ok(self.numbers(symbol, 1)?[0])
     }
 
     /// The first `count` 64-bit numbers of a symbol.

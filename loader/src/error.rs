@@ -111,6 +111,22 @@ pub enum LoaderError {
         /// What is attached there.
         names: Vec<String>,
     },
+    /// No policy is attached on this host.
+    NoPolicy,
+    /// No policy of this name is attached on this host.
+    UnknownPolicy {
+        /// The name.
+        name: String,
+        /// What is attached: name and cgroup.
+        known: Vec<(String, PathBuf)>,
+    },
+    /// Several policies could be meant where one is.
+    SeveralPolicies {
+        /// The name that they share, if one was given.
+        name: Option<String>,
+        /// Name and cgroup of each.
+        known: Vec<(String, PathBuf)>,
+    },
     /// The pins of a policy cannot be understood.
     BadRecord {
         /// The pin directory.
@@ -219,12 +235,13 @@ impl LoaderError {
             NothingAttached { elsewhere, .. } if elsewhere.is_empty() => {
                 "no policy is attached anywhere on this host".into()
             }
-            NothingAttached { elsewhere, .. } => {
-                let list: Vec<String> = elsewhere
-                    .iter()
-                    .map(|(name, path)| format!("`{name}` to `{}`", path.display()))
-                    .collect();
-                format!("attached elsewhere: {}", list.join(", "))
+            NothingAttached { elsewhere, .. } => format!("attached elsewhere: {}", places(elsewhere)),
+            NoPolicy => "attach one with `tcpc attach CGROUP FILE`".into(),
+            UnknownPolicy { known, .. } => format!("attached: {}", places(known)),
+            SeveralPolicies { name: None, known } => format!("name one: {}", places(known)),
+            SeveralPolicies { name: Some(_), known } => {
+                let first = known.first().map_or(String::new(), |(_, path)| path.display().to_string());
+                format!("say which: `--cgroup {first}`; they are {}", places(known))
             }
             NoSuchPolicy { names, .. } => format!("attached there: {}", ticked(names)),
             WhichPolicy { cgroup, names } => {
@@ -316,6 +333,14 @@ impl fmt::Display for LoaderError {
             WhichPolicy { cgroup, names } => {
                 write!(f, "{} policies are attached to `{}`", names.len(), cgroup.display())
             }
+            NoPolicy => f.write_str("no policy is attached on this host"),
+            UnknownPolicy { name, .. } => write!(f, "no policy `{name}` is attached on this host"),
+            SeveralPolicies { name: Some(name), known } => {
+                write!(f, "{} policies `{name}` are attached on this host", known.len())
+            }
+            SeveralPolicies { name: None, known } => {
+                write!(f, "{} policies are attached, and one is meant", known.len())
+            }
             BadRecord { path, reason } => {
                 write!(f, "the pins in `{}` cannot be understood: {reason}", path.display())
             }
@@ -336,4 +361,11 @@ impl std::error::Error for LoaderError {
 /// `` `a`, `b` ``.
 fn ticked(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// `` `a` to `/cgroup/b`, … ``.
+fn places(policies: &[(String, PathBuf)]) -> String {
+    let list: Vec<String> =
+        policies.iter().map(|(name, path)| format!("`{name}` to `{}`", path.display())).collect();
+    list.join(", ")
 }

@@ -107,15 +107,21 @@ pub struct CounterInfo {
     pub symbol: String,
     /// The key's type in the language, for `count NAME by KEY`.
     pub key: Option<String>,
+    /// Symbol of the 64-bit number in [`COUNTER_SECTION`] that counts what found no room for its key.
+    #[serde(default)]
+    pub full: Option<String>,
 }
 
-/// One assignment to a socket option.
+/// One assignment to a socket option, or one sending of a header option.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AssignmentInfo {
     /// Index into the rules.
     pub rule: u32,
     /// The option, as the policy names it.
     pub option: String,
+    /// Whether it is a header option that is sent.
+    #[serde(default)]
+    pub header: bool,
     /// The value if it is constant, as the policy writes it.
     pub value: Option<String>,
     /// Line of the policy.

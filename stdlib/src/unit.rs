@@ -60,6 +60,11 @@ impl Type {
         }
     }
 
+    /// The type of this name.
+    pub fn named(name: &str) -> Option<Type> {
+        Type::ALL.iter().copied().find(|ty| ty.name() == name)
+    }
+
     /// Every type, in the order of the reference page.
     #[rustfmt::skip]
     pub const ALL: &'static [Type] = &[

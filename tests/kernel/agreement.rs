@@ -96,8 +96,10 @@ fn object(parts: &[Part]) -> Vec<u8> {
         .iter()
         .map(|name| Global { name: name.clone(), ty: DataType::U64, bytes: Vec::new() })
         .collect();
-    spec.manifest.counters =
-        names.into_iter().map(|name| CounterInfo { name: name.clone(), symbol: name, key: None }).collect();
+    spec.manifest.counters = names
+        .into_iter()
+        .map(|name| CounterInfo { name: name.clone(), symbol: name, key: None, full: None })
+        .collect();
     bytes(&spec)
 }
 

@@ -9,14 +9,14 @@ use super::probes::syn_times;
 
 const POLICY: &str = "fast: on timeout_init when same_prefix(44) -> 20ms\n";
 
-fn tcpc(args: &[&str]) -> (Option<i32>, String, String) {
+pub fn tcpc(args: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } =
         Command::new(env!("CARGO_BIN_EXE_tcpc")).args(args).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
 }
 
-fn shown(path: &Path) -> &str {
+pub fn shown(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

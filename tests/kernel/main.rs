@@ -22,6 +22,7 @@ mod programs;
 mod reactions;
 mod segments;
 mod stamps;
+mod stats;
 mod sys;
 mod uses;
 mod watch;

@@ -24,7 +24,8 @@ impl Lowerer<'_> {
                 Some(_) => self.map_name(&counter.name),
             };
             let key = counter.key.map(|key| key.name().to_owned());
-            self.counters.push(CounterInfo { name: counter.name.clone(), symbol, key });
+            let full = counter.key.map(|_| format!("full_{}", counter.name));
+            self.counters.push(CounterInfo { name: counter.name.clone(), symbol, key, full });
         }
         if self.options.stats {
             for (index, rule) in self.program.rules.iter().enumerate() {
@@ -32,6 +33,14 @@ impl Lowerer<'_> {
                 self.b.counter(symbol.clone(), DataType::U64);
                 self.hits[index] = Some(symbol);
             }
+        }
+    }
+
+    /// Numbers that no rule reaches are there all the same, after the others.
+    pub fn complete_counters(&mut self) {
+        for counter in &self.counters {
+            let symbol = counter.full.as_ref().unwrap_or(&counter.symbol);
+            self.b.counter(symbol.clone(), DataType::U64);
         }
     }
 
