@@ -44,6 +44,9 @@ pub struct StateInfo {
     /// Kinds of records, by their number.
     #[serde(default)]
     pub records: Vec<RecordInfo>,
+    /// Experiments.
+    #[serde(default)]
+    pub experiments: Vec<ExperimentInfo>,
     /// Name of the ring buffer that records go into.
     #[serde(default)]
     pub ring: Option<String>,
@@ -178,4 +181,64 @@ pub struct RecordInfo {
     pub lost: String,
     /// Line of the policy.
     pub line: u32,
+}
+
+/// Numbers of one outcome of one arm of an experiment, each of 64 bits: connections, the sum of what was measured, the
+/// sums of the lower and of the upper 32 bits of its squares, then the buckets of a histogram.
+pub const OUTCOME_NUMBERS: u32 = 4 + HISTOGRAM_BUCKETS;
+/// The most that is taken for one measurement: its square has 64 bits.
+pub const OUTCOME_MAX: u64 = u32::MAX as u64;
+
+/// An experiment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExperimentInfo {
+    /// Its name in the policy.
+    pub name: String,
+    /// What decides about the arm, as the policy writes it.
+    pub key: String,
+    /// What is measured of each connection when it ends.
+    pub metrics: Vec<MetricInfo>,
+    /// Its arms; the first is the one that the others are compared with.
+    pub arms: Vec<ArmInfo>,
+    /// Line of the policy.
+    pub line: u32,
+}
+
+/// Something that an experiment measures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricInfo {
+    /// Its name in the policy.
+    pub name: String,
+    /// What it is counted in.
+    pub unit: MetricUnit,
+}
+
+/// What a measurement is counted in: coarser than the canonical units, so that sums of squares fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricUnit {
+    /// Times of round trips.
+    Microseconds,
+    /// Times of connections.
+    Milliseconds,
+    /// Amounts of data.
+    Bytes,
+    /// Shares of a whole.
+    Millionths,
+    /// Anything else.
+    Plain,
+}
+
+/// An arm of an experiment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmInfo {
+    /// Its name in the policy.
+    pub name: String,
+    /// Its share of the connections, in 2^-32.
+    pub share: u64,
+    /// Symbol of the 64-bit number in [`COUNTER_SECTION`](super::COUNTER_SECTION) that counts its connections that were
+    /// established.
+    pub opened: String,
+    /// For each metric the symbol of an array of [`OUTCOME_NUMBERS`] there.
+    pub outcomes: Vec<String>,
 }
