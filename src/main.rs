@@ -5,6 +5,7 @@
 mod cli;
 mod commands;
 mod exit;
+#[cfg(test)]
 mod experiment;
 mod host_errors;
 mod policy;

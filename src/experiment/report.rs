@@ -222,7 +222,7 @@ pub mod tests {
                 let value = 20_000 + index * 100 + offset;
                 numbers[0] += 1;
                 numbers[1] += value;
-                numbers[2] += value * value & 0xffff_ffff;
+                numbers[2] += (value * value) & 0xffff_ffff;
                 numbers[3] += (value * value) >> 32;
                 numbers[4 + (64 - value.leading_zeros()) as usize] += 1;
             }

@@ -120,7 +120,7 @@ mod tests {
         for value in values {
             numbers[0] += 1;
             numbers[1] += value;
-            numbers[2] += value * value & 0xffff_ffff;
+            numbers[2] += (value * value) & 0xffff_ffff;
             numbers[3] += (value * value) >> 32;
             numbers[4 + (64 - value.leading_zeros()).min(63) as usize] += 1;
         }
