@@ -25,6 +25,8 @@
 //! - **Events**, learnt from compares of `op`: `reply` is written only where the event has a reply; members that
 //!   can be wild are read, and options that can harm are set, only in events where they cannot.
 //! - **Helpers.** Only with known signatures, and arguments that fit them.
+//! - **Locks.** Taken and given back on every path, one at a time; nothing is called while one is held, and its bytes are
+//!   not touched.
 //! - **Kernel functions.** The same, and only in events where they do something.
 //! - **Result.** Always 1: anything else cancels the replies of every program on the cgroup.
 
@@ -48,7 +50,7 @@ use std::fmt;
 use tcpc_stdlib::kernel::RETURN_OK;
 
 use self::scalar::Scalar;
-use self::state::State;
+use self::state::{Lock, State};
 use self::value::{Region, Value};
 use crate::bpf::op::FRAME;
 use crate::bpf::{Insn, Op, Operand};
@@ -103,6 +105,9 @@ impl Checker<'_> {
     /// Checks one instruction and passes on what is known after it.
     fn step(&mut self, slot: usize, mut state: State) -> Step {
         let insn = self.object.code.get(slot).copied().unwrap_or_default();
+        if state.lock == Lock::Unclear {
+            return Err("a lock is held on some paths only".into());
+        }
         match insn.op() {
             Op::Alu { wide, op, src } => alu::alu(&mut state, insn.dst, wide, op, src)?,
             Op::Swap { .. } => alu::swap(&mut state, insn.dst)?,
@@ -127,7 +132,9 @@ impl Checker<'_> {
                 return Ok(());
             }
             Op::Call(helper) => self.call(&mut state, slot, helper)?,
+            Op::CallLocal if state.lock != Lock::Free => return Err("a call while a lock is held".into()),
             Op::CallLocal => self.call_kernel(&mut state, slot)?,
+            Op::Exit if state.lock != Lock::Free => return Err("the program ends with a lock held".into()),
             Op::Exit => return exit(&state),
             Op::Upper | Op::CallKernel(_) | Op::Unknown => return Err(format!("`{insn}` is not allowed")),
         }

@@ -21,6 +21,7 @@ mod plan;
 mod prerequisite;
 mod reply;
 mod set;
+mod state;
 
 use std::collections::HashMap;
 
@@ -38,6 +39,7 @@ pub use enable::Enabling;
 use expr::Operand;
 use header::Arrived;
 use plan::{Guarded, Plan};
+use state::Kept;
 
 /// The IR of a program, and what the object will say of itself that only lowering knows.
 pub struct Lowered {
@@ -103,6 +105,8 @@ struct Lowerer<'a> {
     may_lack_kfuncs: bool,
     /// The header options that may have come in with the event.
     arrived: HashMap<HeaderId, Arrived>,
+    /// The maps of what is remembered, and the row that is being changed.
+    kept: Kept,
 }
 
 impl<'a> Lowerer<'a> {
@@ -127,6 +131,7 @@ impl<'a> Lowerer<'a> {
             features: Vec::new(),
             may_lack_kfuncs: false,
             arrived: HashMap::new(),
+            kept: Kept::default(),
         }
     }
 
@@ -134,6 +139,7 @@ impl<'a> Lowerer<'a> {
     /// tested once, and the event is looked at again behind it.
     fn lower_program(&mut self) {
         self.declare_counters();
+        self.declare_state();
         let plan = Plan::new(self.program);
         if let Some(rule) = self.program.rules.first() {
             self.b.set_span(rule.head);
@@ -230,7 +236,11 @@ impl<'a> Lowerer<'a> {
 
     /// Statements in order; false if the event ends in all of them.
     fn lower_block(&mut self, stmts: &[Stmt]) -> bool {
-        stmts.iter().all(|stmt| {
+        stmts.chunk_by(state::of_one_row).all(|stmts| {
+            let [stmt] = stmts else {
+                self.lower_changes(stmts);
+                return true;
+            };
             let outer = self.b.set_span(stmt.span);
             let goes_on = self.lower_stmt(stmt);
             self.b.set_span(outer);
@@ -246,6 +256,7 @@ impl<'a> Lowerer<'a> {
                 self.b.effect(InstData::StoreField { field, word: 0, value });
             }
             StmtKind::Send(send) => self.lower_send(*send),
+            StmtKind::Change { .. } => self.lower_changes(std::slice::from_ref(stmt)),
             StmtKind::Count(counter, key) => self.lower_count(*counter, key.as_ref()),
             StmtKind::Let(local, value) => {
                 let operand = self.lower_operand(value);

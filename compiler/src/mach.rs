@@ -101,6 +101,8 @@ enum Kind {
     Load(Size, i16),
     /// Atomic addition of 64 bits.
     AtomicAdd(i16),
+    /// Store the second operand at the first one and an offset.
+    Store(Size, i16),
     /// Load from a stack slot.
     LoadSlot(Size, usize, u16),
     /// Store to a stack slot.

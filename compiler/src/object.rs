@@ -14,6 +14,7 @@ mod read;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use tcpc_stdlib::kernel::{BPF_F_NO_PREALLOC, MAP_TYPE_SK_STORAGE};
 use tcpc_stdlib::kfunc::Kfunc;
 use tcpc_stdlib::manifest::Manifest;
 
@@ -105,8 +106,26 @@ pub enum MapKind {
     Hash = 1,
     /// `BPF_MAP_TYPE_ARRAY`.
     Array = 2,
+    /// `BPF_MAP_TYPE_PERCPU_HASH`.
+    PerCpuHash = 5,
     /// `BPF_MAP_TYPE_PERCPU_ARRAY`.
     PerCpuArray = 6,
+    /// `BPF_MAP_TYPE_LRU_HASH`.
+    LruHash = 9,
+    /// `BPF_MAP_TYPE_LRU_PERCPU_HASH`.
+    LruPerCpuHash = 10,
+    /// `BPF_MAP_TYPE_SK_STORAGE`: values that live with sockets, as many as there are.
+    SockStorage = MAP_TYPE_SK_STORAGE as isize,
+}
+
+impl MapKind {
+    /// The flags that the kernel wants for it.
+    pub fn flags(self) -> u32 {
+        match self {
+            MapKind::SockStorage => BPF_F_NO_PREALLOC,
+            _ => 0,
+        }
+    }
 }
 
 /// A constant or a number that the program changes.
@@ -125,10 +144,14 @@ pub struct Global {
 pub enum DataType {
     /// `unsigned char`.
     U8,
+    /// `int`.
+    I32,
     /// `unsigned int`.
     U32,
     /// `unsigned long long`.
     U64,
+    /// `struct bpf_spin_lock`, padded to 8 bytes by what follows it.
+    SpinLock,
     /// So many of a type.
     Array(Box<DataType>, u32),
     /// Named members, one after another, each aligned to its size.
@@ -140,7 +163,7 @@ impl DataType {
     pub fn size(&self) -> u32 {
         match self {
             DataType::U8 => 1,
-            DataType::U32 => 4,
+            DataType::I32 | DataType::U32 | DataType::SpinLock => 4,
             DataType::U64 => 8,
             DataType::Array(element, count) => element.size() * count,
             DataType::Struct(_, members) => {
@@ -155,7 +178,7 @@ impl DataType {
     pub fn align(&self) -> u32 {
         match self {
             DataType::U8 => 1,
-            DataType::U32 => 4,
+            DataType::I32 | DataType::U32 | DataType::SpinLock => 4,
             DataType::U64 => 8,
             DataType::Array(element, _) => element.align(),
             DataType::Struct(_, members) => members.iter().map(|(_, ty)| ty.align()).max().unwrap_or(1),
@@ -231,6 +254,8 @@ pub struct ObjectMap {
     pub value_size: u32,
     /// Most entries.
     pub max_entries: u32,
+    /// Whether its values begin with a `struct bpf_spin_lock`.
+    pub locked: bool,
 }
 
 /// A data section of an object file.

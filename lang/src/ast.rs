@@ -33,6 +33,10 @@ pub enum Item {
     Set(Set),
     /// `option NAME = KIND { FIELDS }`
     Header(Box<Header>),
+    /// `flow { CELLS }`
+    Flow(Flow),
+    /// `table NAME by KEYS max INT { CELLS }`
+    Table(Box<Table>),
     /// `[NAME:] HEAD [sample PERCENT] [when EXPR] BODY`
     Rule(Box<Rule>),
     /// `test "NAME" { STEPS }`
@@ -93,6 +97,85 @@ pub struct Header {
     pub fields: Vec<(Name, Name)>,
     /// The whole item.
     pub span: Span,
+}
+
+/// `flow { CELLS }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    /// What is kept for each connection.
+    pub cells: Vec<Cell>,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// `table NAME by KEYS max INT [lru] [per_cpu] { CELLS }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// Its name.
+    pub name: Name,
+    /// The parts of a key.
+    pub keys: Vec<Key>,
+    /// `max 65536`, `lru`, `per_cpu`, or words that were meant to be one of these.
+    pub clauses: Vec<(Name, Option<(u64, Span)>)>,
+    /// What a row holds.
+    pub cells: Vec<Cell>,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// A part of a table's key: `port`, `remote_ip/(24, 48)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    /// A type, or a field or an option of that type.
+    pub name: Name,
+    /// The bits of an IPv4 and of an IPv6 address that count; the second is missing in `remote_ip/24`.
+    pub cut: Option<(u64, Option<u64>, Span)>,
+}
+
+/// `NAME: TYPE [= EXPR]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// Its name.
+    pub name: Name,
+    /// The name of its type.
+    pub ty: Name,
+    /// What it starts with.
+    pub default: Option<Expr>,
+}
+
+/// A cell where it is used: `flow.NAME`, `TABLE[KEYS].NAME`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// `flow`, or the table.
+    pub object: Name,
+    /// The key; `None` for `flow`.
+    pub keys: Option<Vec<Expr>>,
+    /// The cell, which must not be left out.
+    pub cell: Option<Name>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// How a statement changes a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeOp {
+    /// `=`
+    Set,
+    /// `+=`
+    Add,
+    /// `-=`
+    Sub,
+}
+
+impl ChangeOp {
+    /// The operator as it is written.
+    pub const fn text(self) -> &'static str {
+        match self {
+            ChangeOp::Set => "=",
+            ChangeOp::Add => "+=",
+            ChangeOp::Sub => "-=",
+        }
+    }
 }
 
 /// `[NAME:] HEAD [sample PERCENT] [when EXPR] BODY`.
@@ -167,6 +250,17 @@ pub enum Stmt {
         /// The whole statement.
         span: Span,
     },
+    /// `flow.NAME = EXPR`, `TABLE[KEYS].NAME += EXPR`
+    Change {
+        /// What is changed.
+        place: Place,
+        /// How.
+        op: ChangeOp,
+        /// By what.
+        value: Expr,
+        /// The whole statement.
+        span: Span,
+    },
     /// `count NAME [by EXPR]`
     Count {
         /// The counter.
@@ -232,8 +326,10 @@ pub enum ExprKind {
     Prefix(u128, u8),
     /// Any other name: a field, an option, a constant, `client`, `ESTABLISHED`, …
     Name(String),
-    /// `NAME.NAME`: a field of a header option.
+    /// `NAME.NAME`: a field of a header option, or a cell of `flow`.
     Member(Name, Name),
+    /// `TABLE[KEYS].NAME`
+    Cell(Box<Place>),
     /// `NAME(ARGS)`, with argument names where they were given.
     Call(Name, Vec<(Option<Name>, Expr)>),
     /// `not A`
@@ -405,6 +501,15 @@ pub enum Given {
         name: Name,
         /// Its fields.
         fields: Vec<(Name, Expr)>,
+        /// The whole setting.
+        span: Span,
+    },
+    /// `flow.NAME = EXPR`, `TABLE[KEYS].NAME = EXPR`
+    Cell {
+        /// What is set.
+        place: Place,
+        /// To what.
+        value: Expr,
         /// The whole setting.
         span: Span,
     },

@@ -12,6 +12,7 @@ mod access;
 mod arith;
 mod assign;
 mod call;
+mod cell;
 mod declare;
 mod expr;
 mod family;
@@ -30,6 +31,7 @@ mod send;
 mod sets;
 mod stmt;
 mod suggest;
+mod table;
 mod test;
 mod types;
 mod words;
@@ -54,6 +56,7 @@ pub fn check(policy: &ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnos
     checker.declare(policy);
     checker.sets();
     checker.headers(policy);
+    checker.state(policy);
     checker.rules(policy);
     checker.warn_if_syn_is_not_saved();
     checker.warn_if_there_are_no_rules(policy);
@@ -159,6 +162,9 @@ struct Checker<'a> {
     sends: Vec<Sent>,
     /// Warnings about reads that only the server cannot do, until it is clear that it might.
     server_reads: Vec<Diagnostic>,
+    /// Whether `flow` was used, and whether its declaration is wrong.
+    flow_is_used: bool,
+    flow_is_broken: bool,
     program: Program,
     diagnostics: Vec<Diagnostic>,
     reported: HashSet<(Code, Option<Span>, String)>,
@@ -179,6 +185,8 @@ impl<'a> Checker<'a> {
             syn_tos: None,
             sends: Vec::new(),
             server_reads: Vec::new(),
+            flow_is_used: false,
+            flow_is_broken: false,
             program: Program::default(),
             diagnostics: Vec::new(),
             reported: HashSet::new(),

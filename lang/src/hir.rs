@@ -8,7 +8,10 @@
 
 mod header;
 mod print;
+mod state;
 mod walk;
+
+pub use state::{Cell, Flow, Key, Row, Table};
 
 use tcpc_stdlib::builtin::BuiltinId;
 use tcpc_stdlib::event::{Arg, Event};
@@ -19,6 +22,7 @@ use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::option::SockOption;
 use tcpc_stdlib::unit::Type;
 
+pub use crate::ast::ChangeOp;
 use crate::source::Span;
 
 macro_rules! id {
@@ -40,6 +44,7 @@ id!(SetId, "Index into [`Program::sets`].");
 id!(LocalId, "Index into [`Program::locals`]: a `let` in a block or a parameter of an inlined function.");
 id!(AssignId, "Index into [`Program::assignments`].");
 id!(HeaderId, "Index into [`Program::headers`].");
+id!(TableId, "Index into [`Program::tables`].");
 id!(SendId, "Index into [`Program::sends`].");
 
 /// A checked policy.
@@ -59,6 +64,10 @@ pub struct Program {
     pub headers: Vec<HeaderOption>,
     /// Where they are put into outgoing segments.
     pub sends: Vec<Send>,
+    /// What is kept for each connection.
+    pub flow: Option<Flow>,
+    /// Tables.
+    pub tables: Vec<Table>,
     /// Tests.
     pub tests: Vec<Test>,
     /// Constructs that need a kernel above the floor, one row for each place.
@@ -235,6 +244,17 @@ pub enum StmtKind {
     SetField(&'static Field, Expr),
     /// Reserve room for a TCP header option, or write it, as the event asks.
     Send(SendId),
+    /// Change a cell of a row, which is made if it is not there.
+    Change {
+        /// The row.
+        row: Row,
+        /// The index of the cell.
+        cell: u8,
+        /// How.
+        op: ChangeOp,
+        /// By what; of the cell's type.
+        value: Expr,
+    },
     /// Add one to a counter, or to the row of its key.
     Count(CounterId, Option<Expr>),
     /// Evaluate once and name.
@@ -324,6 +344,8 @@ pub enum ExprKind {
     Received(HeaderId),
     /// A field of a TCP header option, by its index; 0 if [`ExprKind::Received`] does not hold.
     HeaderField(HeaderId, u8),
+    /// A cell of a row, by its index; what it starts with if the row is not there.
+    Cell(Row, u8),
     /// Tests only: the answer of the last event, in the reply's canonical unit.
     Reply(&'static Event),
     /// Tests only: whether there was an answer.
@@ -495,6 +517,8 @@ pub enum Given {
     RmemMax(u64),
     /// The service class of the SYN that the listener saved.
     SynTos(u8),
+    /// A cell of a row holds this. The key's parts are constants.
+    Cell(Row, u8, u64),
     /// The peer's segments, its SYN included, carry a TCP header option from now on, with these fields.
     Header(HeaderId, Vec<u64>),
 }

@@ -60,6 +60,20 @@ impl Printer {
                 self.line(format!("set {} {}", name.text, list(elements)))
             }
             Item::Header(header) => self.header(header),
+            Item::Flow(flow) => {
+                self.line("flow");
+                self.cells(&flow.cells);
+            }
+            Item::Table(table) => {
+                let keys: Vec<String> = table.keys.iter().map(key).collect();
+                let clause = |(word, number): &(Name, Option<(u64, crate::source::Span)>)| match number {
+                    Some((number, _)) => format!(" {} {number}", word.text),
+                    None => format!(" {}", word.text),
+                };
+                let clauses: String = table.clauses.iter().map(clause).collect();
+                self.line(format!("table {} by {}{clauses}", table.name.text, keys.join(" ")));
+                self.cells(&table.cells);
+            }
             Item::Rule(rule) => self.rule(rule),
             Item::Test(test) => {
                 self.line(format!("test {:?}", test.name));
@@ -76,6 +90,16 @@ impl Printer {
         self.line(format!("option {} {} {:#x}{id}", header.name.text, header.word.text, header.number.0));
         self.nested(|inner| {
             header.fields.iter().for_each(|(name, ty)| inner.line(format!("{} {}", name.text, ty.text)));
+        });
+    }
+
+    fn cells(&mut self, cells: &[Cell]) {
+        self.nested(|inner| {
+            for cell in cells {
+                let default =
+                    cell.default.as_ref().map_or(String::new(), |value| format!(" {}", expr(value)));
+                inner.line(format!("{} {}{default}", cell.name.text, cell.ty.text));
+            }
         });
     }
 
@@ -116,6 +140,9 @@ impl Printer {
             Stmt::Assign { target, alternatives, .. } => {
                 let values: Vec<String> = alternatives.iter().map(expr).collect();
                 self.line(format!("assign {} {}", target.text, values.join(" else ")));
+            }
+            Stmt::Change { place, op, value, .. } => {
+                self.line(format!("change {} {} {}", self::place(place), op.text(), expr(value)));
             }
             Stmt::Count { name, by, .. } => {
                 let by = by.as_ref().map_or(String::new(), |by| format!(" by {}", expr(by)));
@@ -178,8 +205,24 @@ fn setting(given: &Given) -> String {
                 fields.iter().map(|(name, value)| format!(" {}={}", name.text, expr(value))).collect();
             format!("given {}{fields}", name.text)
         }
+        Given::Cell { place, value, .. } => format!("given {} {}", self::place(place), expr(value)),
         Given::Kernel { version: (major, minor), .. } => format!("given kernel {major}.{minor}"),
     }
+}
+
+fn key(key: &Key) -> String {
+    match key.cut {
+        Some((v4, Some(v6), _)) => format!("{}/({v4} {v6})", key.name.text),
+        Some((bits, None, _)) => format!("{}/{bits}", key.name.text),
+        None => key.name.text.clone(),
+    }
+}
+
+fn place(place: &Place) -> String {
+    let keys: Vec<String> = place.keys.iter().flatten().map(expr).collect();
+    let keys = if keys.is_empty() { String::new() } else { format!("[{}]", keys.join(" ")) };
+    let cell = place.cell.as_ref().map_or("?", |cell| cell.text.as_str());
+    format!("{}{keys}.{cell}", place.object.text)
 }
 
 fn list(elements: &[Expr]) -> String {
@@ -201,6 +244,7 @@ fn expr(expr: &Expr) -> String {
         ExprKind::Prefix(ip, length) => format!("{}/{length}", std::net::Ipv6Addr::from(*ip)),
         ExprKind::Name(name) => name.clone(),
         ExprKind::Member(object, field) => format!("{}.{}", object.text, field.text),
+        ExprKind::Cell(place) => self::place(place),
         ExprKind::Call(name, args) => {
             let args = args.iter().map(|(name, value)| match name {
                 Some(name) => format!(" {}:{}", name.text, self::expr(value)),

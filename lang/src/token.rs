@@ -152,6 +152,10 @@ pub enum Soft {
     Reading,
     /// `option` at the start of an item.
     Option,
+    /// `flow` before a brace, at the start of an item.
+    Flow,
+    /// `table` before a name, at the start of an item.
+    Table,
     /// `send` at the start of a rule.
     Send,
     /// `receive` at the start of a rule.

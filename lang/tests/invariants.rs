@@ -101,11 +101,27 @@ fn expr(program: &Program, node: &Expr) {
             assert_eq!(node.ty, Type::Int);
             assert!(usize::from(*field) < program.headers[id.index()].fields.len());
         }
+        ExprKind::Cell(at, cell) => {
+            let cells = row(program, at);
+            assert_eq!(cells[usize::from(*cell)].ty, node.ty);
+        }
         ExprKind::Reply(event) => assert_eq!(event.reply.unwrap().ty, node.ty),
         ExprKind::HasReply => is_bool(node),
         ExprKind::Counter(id) => assert_eq!(program.counters[id.index()].key, None),
         ExprKind::RuleHits(id) => assert!(id.index() < program.rules.len()),
     }
+}
+
+/// The cells of a row, whose key fits.
+fn row<'p>(program: &'p Program, row: &Row) -> &'p [Cell] {
+    let Row::Table(id, keys) = row else { return &program.flow.as_ref().unwrap().cells };
+    let table = &program.tables[id.index()];
+    assert_eq!(keys.len(), table.keys.len());
+    for (key, part) in keys.iter().zip(&table.keys) {
+        assert_eq!(key.ty, part.ty);
+        expr(program, key);
+    }
+    &table.cells
 }
 
 fn block(program: &Program, rule: &Rule, id: RuleId, statements: &[Stmt]) {
@@ -132,6 +148,16 @@ fn block(program: &Program, rule: &Rule, id: RuleId, statements: &[Stmt]) {
             StmtKind::SetField(field, value) => {
                 assert!(field.writable && field.unit.scale() == Some(1));
                 assert_eq!(value.ty, field.ty);
+                expr(program, value);
+            }
+            StmtKind::Change { row: at, cell, op, value } => {
+                let cell = &row(program, at)[usize::from(*cell)];
+                assert_eq!(cell.ty, value.ty);
+                if let Row::Table(id, _) = at {
+                    let table = &program.tables[id.index()];
+                    assert!(!table.per_cpu || *op == ChangeOp::Add);
+                    assert!(table.locked || *op != ChangeOp::Sub);
+                }
                 expr(program, value);
             }
             StmtKind::Count(id, key) => {

@@ -35,6 +35,7 @@ pub mod record;
 mod refusal;
 mod rows;
 mod sys;
+pub mod tables;
 mod trial;
 
 pub use attach::{AttachRequest, Attached, Rounding, attach, attach_as};

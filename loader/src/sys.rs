@@ -19,6 +19,8 @@ use tcpc_stdlib::kernel::{ATTACH_TYPE_SOCK_OPS, CGROUP_PROGRAMS_MAX, PROG_TYPE_S
 const BPF_MAP_CREATE: libc::c_int = 0;
 const BPF_MAP_LOOKUP_ELEM: libc::c_int = 1;
 const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
+const BPF_MAP_DELETE_ELEM: libc::c_int = 3;
+const BPF_MAP_GET_NEXT_KEY: libc::c_int = 4;
 const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
@@ -287,6 +289,53 @@ pub fn write_element(map: BorrowedFd<'_>, index: u32, value: &[u8]) -> io::Resul
         flags: 0,
     };
     bpf(BPF_MAP_UPDATE_ELEM, &mut attribute).map(drop)
+}
+
+/// Reads the value of a key; whether it is there. `key` and `value` must be exactly as long as the map's are (for a map
+/// of one value per processor: all of them). `flags` is 0, or `BPF_F_LOCK` for a value with a lock.
+pub fn read_row(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8], flags: u64) -> io::Result<bool> {
+    let mut attribute = ElementAttribute {
+        map: map.as_raw_fd() as u32,
+        hole: 0,
+        key: key.as_ptr() as u64,
+        value: value.as_mut_ptr() as u64,
+        flags,
+    };
+    found(bpf(BPF_MAP_LOOKUP_ELEM, &mut attribute))
+}
+
+/// Writes the key after `key`, or the first one, to `next`; whether there is one. Both must be exactly as long as the
+/// map's keys are.
+pub fn next_key(map: BorrowedFd<'_>, key: Option<&[u8]>, next: &mut [u8]) -> io::Result<bool> {
+    let mut attribute = ElementAttribute {
+        map: map.as_raw_fd() as u32,
+        hole: 0,
+        key: key.map_or(0, |key| key.as_ptr() as u64),
+        value: next.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    found(bpf(BPF_MAP_GET_NEXT_KEY, &mut attribute))
+}
+
+/// Removes a key; whether it was there. `key` must be exactly as long as the map's keys are.
+pub fn delete_row(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<bool> {
+    let mut attribute = ElementAttribute {
+        map: map.as_raw_fd() as u32,
+        hole: 0,
+        key: key.as_ptr() as u64,
+        value: 0,
+        flags: 0,
+    };
+    found(bpf(BPF_MAP_DELETE_ELEM, &mut attribute))
+}
+
+/// Whether a key was there.
+fn found(result: io::Result<libc::c_long>) -> io::Result<bool> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The kind of the file system that holds `path`: its `*_SUPER_MAGIC`.

@@ -4,7 +4,8 @@
 //! compiler. Numbers are in the canonical unit of their type.
 
 use tcpc_lang::hir::{
-    ArithOp, CompareOp, CounterId, Expr, ExprKind, HeaderId, LocalId, Program, Role, RuleId, Set, Value,
+    ArithOp, CompareOp, CounterId, Expr, ExprKind, HeaderId, Key, LocalId, Program, Role, Row, RuleId, Set,
+    TableId, Value,
 };
 use tcpc_stdlib::builtin::{BuiltinId, HASH_FACTOR, HASH_START, draw};
 use tcpc_stdlib::event::{Arg, Event};
@@ -47,6 +48,14 @@ pub trait World {
     /// # Errors
     /// In words: why it cannot be read.
     fn counter(&mut self, counter: CounterId) -> Result<u64, String>;
+    /// A cell of the row of a table with this key, whose addresses are cut, or of the connection's own; `None` if there
+    /// is no such row.
+    ///
+    /// # Errors
+    /// In words: why it cannot be read.
+    fn cell(&mut self, _table: Option<TableId>, _key: &[Value], _cell: u8) -> Result<Option<u64>, String> {
+        Err("nothing is kept here".into())
+    }
     /// How often a rule ran.
     ///
     /// # Errors
@@ -137,6 +146,7 @@ impl<'a, W: World> Evaluator<'a, W> {
                 let values = self.header(*header)?;
                 values.and_then(|values| values.get(usize::from(*index)).copied()).unwrap_or(0)
             }
+            ExprKind::Cell(row, cell) => self.cell(row, *cell)?,
             ExprKind::Reply(event) => self.world.reply(event).unwrap_or(0),
             ExprKind::HasReply => u64::from(self.world.has_reply()),
             ExprKind::Counter(counter) => self.world.counter(*counter)?,
@@ -155,6 +165,36 @@ impl<'a, W: World> Evaluator<'a, W> {
         let header = self.program.headers.get(header.index()).ok_or("a header option that is not there")?;
         let options = self.world.header_options();
         Ok(options_of(&options).find_map(|option| header.decode(option)))
+    }
+
+    /// A cell of a row, or what it starts with.
+    fn cell(&mut self, row: &Row, cell: u8) -> Result<u64, EvalError> {
+        let program = self.program;
+        let missing = || "a cell that is not there".to_string();
+        let (table, key, cells) = match row {
+            Row::Flow => (None, Vec::new(), &program.flow.as_ref().ok_or_else(missing)?.cells),
+            Row::Table(id, parts) => {
+                let table = program.tables.get(id.index()).ok_or_else(missing)?;
+                (Some(*id), self.key(parts, &table.keys)?, &table.cells)
+            }
+        };
+        let start = cells.get(usize::from(cell)).ok_or_else(missing)?.default;
+        Ok(self.world.cell(table, &key, cell)?.unwrap_or(start))
+    }
+
+    /// The parts of a key, addresses cut.
+    ///
+    /// # Errors
+    /// As [`Self::value`].
+    pub fn key(&mut self, parts: &[Expr], keys: &[Key]) -> Result<Vec<Value>, EvalError> {
+        let mut key = Vec::with_capacity(parts.len());
+        for (part, shape) in parts.iter().zip(keys) {
+            key.push(match self.value(part)? {
+                Value::Ip(address) => Value::Ip(shape.cut(address)),
+                value => value,
+            });
+        }
+        Ok(key)
     }
 
     fn number(&mut self, expr: &Expr) -> Result<u64, EvalError> {

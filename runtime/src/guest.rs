@@ -40,6 +40,8 @@ pub struct Memory {
     pub data: Vec<Data>,
     /// Maps.
     pub maps: Vec<MockMap>,
+    /// The address of the lock that the program holds.
+    pub locked: Option<u64>,
     stack: Vec<u8>,
 }
 
@@ -139,6 +141,7 @@ impl Memory {
             dangerous: Vec::new(),
             data,
             maps,
+            locked: None,
             stack: vec![UNWRITTEN; STACK_SIZE],
         }
     }
@@ -148,6 +151,7 @@ impl Memory {
         self.context = context;
         self.dangerous = dangerous;
         self.reply_written = false;
+        self.locked = None;
         self.stack.fill(UNWRITTEN);
     }
 

@@ -116,7 +116,7 @@ impl Image {
             lines: object.lines.iter().map(|line| (line.slot, line.line)).collect(),
             source: object.lines.first().map(|line| line.file.clone()).unwrap_or_default(),
         };
-        let arrays: u64 = object.maps.iter().filter(|map| map.kind != 1).map(map_bytes).sum();
+        let arrays: u64 = object.maps.iter().filter(|map| MockMap::is_array(map.kind)).map(map_bytes).sum();
         if arrays > MAPS_BYTES_MAX {
             return Err(plain(format!("the maps take {arrays} bytes, more than the mock kernel gives")));
         }

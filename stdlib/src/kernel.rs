@@ -89,6 +89,10 @@ pub const TOS_PRIORITY: [u64; 16] = [0, 1, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4
 pub const LOOPBACK4_IPV6: u32 = 0x7f00_0006;
 /// `BPF_NOEXIST`: a map update makes a new entry only.
 pub const BPF_NOEXIST: u64 = 1;
+/// `BPF_F_NO_PREALLOC`: a map's elements are allocated one by one.
+pub const BPF_F_NO_PREALLOC: u32 = 1;
+/// `BPF_SK_STORAGE_GET_F_CREATE`: make the value if the socket has none.
+pub const SK_STORAGE_CREATE: u64 = 1;
 /// `BPF_EXIST`: a map update changes an entry only.
 pub const BPF_EXIST: u64 = 2;
 /// The ceiling that the kernel puts on a `timeout_init` reply, in seconds (5.18 on).

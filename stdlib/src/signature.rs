@@ -14,6 +14,8 @@ pub enum Argument {
     SockStorage,
     /// A `struct bpf_sock`, not NULL.
     Sock,
+    /// The lock at the beginning of a map's value.
+    Lock,
     /// Initialised memory of one key of the map.
     Key,
     /// Initialised memory of one value of the map.
@@ -39,6 +41,8 @@ pub enum Outcome {
     Number,
     /// A number below 2^32.
     Number32,
+    /// Nothing.
+    Nothing,
     /// A value of the map, or NULL.
     ValueOrNull,
     /// A `struct bpf_tcp_sock`, or NULL.
@@ -57,6 +61,11 @@ pub struct Signature {
 }
 
 impl Signature {
+    /// Whether it takes a lock or gives it back.
+    pub fn locks(&self) -> bool {
+        self.arguments.contains(&Argument::Lock)
+    }
+
     /// The position of the socket among its arguments.
     ///
     /// There may be none, and the kernel takes no NULL: generated code then passes the call over, and the
@@ -87,6 +96,8 @@ pub const SIGNATURES: &[Signature] = {
         Signature { id: 49,  arguments: &[Context, Number, Number, Memory, Size], outcome: Outcome::Number },
         Signature { id: 57,  arguments: &[Context, Number, Number, Buffer, Size], outcome: Outcome::Number },
         Signature { id: 59,  arguments: &[Context, Number],                      outcome: Outcome::Number },
+        Signature { id: 93,  arguments: &[Lock],                                 outcome: Outcome::Nothing },
+        Signature { id: 94,  arguments: &[Lock],                                 outcome: Outcome::Nothing },
         Signature { id: 96,  arguments: &[Sock],                                 outcome: Outcome::TcpSockOrNull },
         Signature { id: 107, arguments: &[SockStorage, Sock, ValueOrNull, Number], outcome: Outcome::ValueOrNull },
         Signature { id: 108, arguments: &[SockStorage, Sock],                    outcome: Outcome::Number },

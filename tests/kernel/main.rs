@@ -23,6 +23,7 @@ mod reactions;
 mod segments;
 mod stamps;
 mod stats;
+mod state;
 mod sys;
 mod uses;
 mod watch;

@@ -9,8 +9,8 @@ use tcpc_stdlib::signature::{Argument, Outcome, Signature, signature};
 
 use super::memory::in_frame;
 use super::scalar::Scalar;
-use super::state::State;
-use super::value::{Origin, Target, Value};
+use super::state::{Lock, State};
+use super::value::{Origin, Pointer, Region, Target, Value};
 use super::{Checker, Step, number, read, write};
 use crate::object::ObjectMap;
 
@@ -24,6 +24,7 @@ impl Checker<'_> {
     pub fn call(&self, state: &mut State, slot: usize, id: i32) -> Step {
         let signature = u32::try_from(id).ok().and_then(signature);
         let signature = signature.ok_or_else(|| format!("helper {id} is not one with a known signature"))?;
+        locks_in_turn(state, signature)?;
         let mut map = None;
         for (register, argument) in (FIRST..).zip(signature.arguments) {
             self.argument(state, register, *argument, &mut map)
@@ -36,6 +37,7 @@ impl Checker<'_> {
         let maybe = |to| Value::Maybe { to, origin: Origin::Slot(slot) };
         let outcome = match (signature.outcome, map) {
             (Outcome::ValueOrNull, Some((map, _))) => maybe(Target::MapValue(map)),
+            (Outcome::Nothing, _) => Value::Nothing,
             (Outcome::TcpSockOrNull, _) => maybe(Target::Struct(Struct::TcpSock)),
             (Outcome::Number32, _) => Value::Scalar(Scalar::of_bytes(4)),
             _ => Value::Scalar(Scalar::UNKNOWN),
@@ -65,6 +67,8 @@ impl Checker<'_> {
                 }
             }
             (Argument::Map | Argument::SockStorage, _) => unfit("a map"),
+            (Argument::Lock, Value::Memory(pointer)) => self.lock(state, pointer),
+            (Argument::Lock, _) => unfit("a lock"),
             (Argument::Sock, Value::Struct(Struct::Sock)) => Ok(()),
             (Argument::Sock, _) => unfit("a socket"),
             (Argument::ValueOrNull, value) if state.number(value).and_then(Scalar::known) == Some(0) => {
@@ -83,6 +87,23 @@ impl Checker<'_> {
             }
             (Argument::Size | Argument::Number, _) => number(state, register).map(|_| ()),
         }
+    }
+
+    /// The lock of a map's value is taken or given back.
+    fn lock(&self, state: &mut State, pointer: Pointer) -> Step {
+        let index = match pointer.region {
+            Region::MapValue(map) if pointer.bounds(0) == (0, 0) => map,
+            _ => return Err("it is not the beginning of a map's value".into()),
+        };
+        if !self.object.maps.get(index).is_some_and(|map| map.locked) {
+            return Err("values of the map have no lock".into());
+        }
+        state.lock = match state.lock {
+            Lock::Free => Lock::Held(index),
+            Lock::Held(held) if held == index => Lock::Free,
+            _ => return Err("another lock is held".into()),
+        };
+        Ok(())
     }
 
     /// Memory that a helper reads: all of it was written before.
@@ -120,6 +141,16 @@ fn sizes(state: &State, register: u8) -> Step<(i64, i64)> {
     match i64::try_from(size.max) {
         Ok(max) if size.min > 0 && max <= i64::from(u32::MAX) => Ok((size.min as i64, max)),
         _ => Err("its size may be 0 or is not bounded".into()),
+    }
+}
+
+/// While a lock is held nothing is called but what gives it back.
+fn locks_in_turn(state: &State, signature: &Signature) -> Step {
+    let is = |name: &str| helper(name).is_some_and(|helper| helper.id == signature.id);
+    match (state.lock != Lock::Free, is("bpf_spin_unlock")) {
+        (true, false) => Err("a call while a lock is held".into()),
+        (false, true) => Err("a lock is given back that is not held".into()),
+        _ => Ok(()),
     }
 }
 

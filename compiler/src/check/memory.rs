@@ -9,6 +9,9 @@ use super::{Checker, Step, number, read, write};
 use crate::bpf::op::ATOMIC_ADD;
 use crate::bpf::{Insn, Operand, Size};
 
+/// Bytes of the lock at the beginning of a value.
+const LOCK_BYTES: i64 = 4;
+
 impl Checker<'_> {
     /// `dst = *(src + off)`.
     pub fn load(&self, state: &mut State, slot: usize, insn: Insn, size: Size) -> Step {
@@ -75,6 +78,9 @@ impl Checker<'_> {
         let (name, size, writable) = match pointer.region {
             Region::MapValue(map) => {
                 let map = self.object.maps.get(map).ok_or("the map does not exist")?;
+                if map.locked && pointer.bounds(off).0 < LOCK_BYTES {
+                    return Err(format!("the lock in a value of `{}` is accessed", map.name));
+                }
                 (&map.name, i64::from(map.value_size), true)
             }
             Region::Data(section) => {

@@ -21,8 +21,21 @@ pub struct State {
     pub registers: [Value; FRAME as usize + 1],
     /// The events that the program may be running for.
     pub events: Events,
+    /// The lock that is held.
+    pub lock: Lock,
     /// Shared between states until one of them writes.
     frame: Rc<[Slot; STACK_SIZE / SLOT]>,
+}
+
+/// Which lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// None.
+    Free,
+    /// That of a value of the map with this index.
+    Held(usize),
+    /// Another one on another path.
+    Unclear,
 }
 
 /// Eight bytes of the frame.
@@ -40,7 +53,8 @@ impl State {
         let mut registers = [Value::Nothing; FRAME as usize + 1];
         registers[1] = Value::Context;
         registers[usize::from(FRAME)] = Value::Frame(0);
-        State { registers, events: Events::ALL, frame: Rc::new([Slot::Bytes(0); STACK_SIZE / SLOT]) }
+        let lock = Lock::Free;
+        State { registers, events: Events::ALL, lock, frame: Rc::new([Slot::Bytes(0); STACK_SIZE / SLOT]) }
     }
 
     /// What is known of a value if it is a number.
@@ -70,7 +84,8 @@ impl State {
                 *mine = mine.join(*theirs, Origin::Join(slot, registers.len() + at), numbers);
             }
         }
-        State { registers, frame, events: self.events.join(other.events) }
+        let lock = if self.lock == other.lock { self.lock } else { Lock::Unclear };
+        State { registers, frame, lock, events: self.events.join(other.events) }
     }
 
     /// Replaces every copy of the pointer of this origin by what it points to, or by NULL.

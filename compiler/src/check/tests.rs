@@ -49,7 +49,14 @@ fn object(mut code: Vec<Insn>) -> ObjectFile {
         writable,
         symbols: vec![],
     };
-    let map = ObjectMap { name: "ports".into(), kind: 1, key_size: 8, value_size: 16, max_entries: 10 };
+    let map = ObjectMap {
+        name: "ports".into(),
+        kind: 1,
+        key_size: 8,
+        value_size: 16,
+        max_entries: 10,
+        locked: false,
+    };
     ObjectFile {
         name: "test".into(),
         code,

@@ -53,6 +53,35 @@ pub enum InstData {
         /// Added to the address.
         offset: i16,
     },
+    /// Store through an address.
+    Store {
+        /// Bytes.
+        size: Size,
+        /// The address of a map value.
+        addr: Value,
+        /// Added to the address.
+        offset: i16,
+        /// What to store.
+        value: Value,
+    },
+    /// The row of a map with this key, or NULL. The same until the next call.
+    LookUp {
+        /// The map.
+        map: Map,
+        /// Where the key is put together.
+        slot: Slot,
+        /// The parts of the key and their widths, without gaps.
+        key: Vec<Value>,
+        /// Widths.
+        widths: Vec<Size>,
+    },
+    /// The value that a map keeps with a socket, or NULL, also if there is no socket. The same until the next call.
+    LookUpSock {
+        /// The map.
+        map: Map,
+        /// The socket.
+        sock: Value,
+    },
     /// Add to a 64-bit number in memory, atomically.
     AtomicAdd {
         /// The address of a map value or a counter.
@@ -364,7 +393,11 @@ impl InstData {
             }
             InstData::LoadMember { base, .. } => vec![*base],
             InstData::Load { addr, .. } => vec![*addr],
-            InstData::AtomicAdd { addr, value, .. } => vec![*addr, *value],
+            InstData::AtomicAdd { addr, value, .. } | InstData::Store { addr, value, .. } => {
+                vec![*addr, *value]
+            }
+            InstData::LookUp { key, .. } => key.clone(),
+            InstData::LookUpSock { sock, .. } => vec![*sock],
             InstData::Binary(_, a, b) => vec![*a, *b],
             InstData::Call { args, .. } | InstData::CallKernel { args, .. } => args.clone(),
             InstData::TableFind { key, .. } => key.clone(),
@@ -382,7 +415,9 @@ impl InstData {
             }
             InstData::LoadMember { base, .. } => *base = map(*base),
             InstData::Load { addr, .. } => *addr = map(*addr),
-            InstData::AtomicAdd { addr, value, .. } => {
+            InstData::LookUp { key, .. } => key.iter_mut().for_each(|part| *part = map(*part)),
+            InstData::LookUpSock { sock, .. } => *sock = map(*sock),
+            InstData::AtomicAdd { addr, value, .. } | InstData::Store { addr, value, .. } => {
                 *addr = map(*addr);
                 *value = map(*value);
             }
@@ -400,7 +435,13 @@ impl InstData {
 
     /// Whether it makes a value.
     pub fn has_result(&self) -> bool {
-        !matches!(self, InstData::StoreField { .. } | InstData::StoreSlot { .. } | InstData::AtomicAdd { .. })
+        !matches!(
+            self,
+            InstData::StoreField { .. }
+                | InstData::StoreSlot { .. }
+                | InstData::Store { .. }
+                | InstData::AtomicAdd { .. }
+        )
     }
 
     /// Whether it changes something beside its result, so that it must stay even if that is not used.

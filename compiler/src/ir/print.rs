@@ -99,6 +99,11 @@ impl Func {
                 write!(f, "member {}.{} {base}", field.of.kernel(), field.kernel)
             }
             InstData::Load { size, addr, offset } => write!(f, "load.{} {addr}+{offset}", width(*size)),
+            InstData::Store { size, addr, offset, value } => {
+                write!(f, "store.{} {addr}+{offset}, {}", width(*size), self.operand(*value))
+            }
+            InstData::LookUp { map, key, .. } => write!(f, "look_up {map}, {}", self.operands(key)),
+            InstData::LookUpSock { map, sock } => write!(f, "look_up {map}, {sock}"),
             InstData::AtomicAdd { addr, offset, value } => {
                 write!(f, "atomic_add {addr}+{offset}, {}", self.operand(*value))
             }

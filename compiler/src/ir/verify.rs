@@ -84,6 +84,12 @@ fn check_inst(func: &Func, inst: &InstData) -> Result<(), String> {
         InstData::Call { args, .. } | InstData::CallKernel { args, .. } if args.len() > 5 => {
             Err("too many arguments".into())
         }
+        InstData::LookUp { key, widths, slot, .. }
+            if key.len() != widths.len()
+                || widths.iter().map(|width| width.bytes()).sum::<u32>() > func.slots[*slot] =>
+        {
+            Err("the key does not fit into its slot".into())
+        }
         InstData::TableFind { table, key } if key.len() != usize::from(func.tables[*table].words) => {
             Err("the key has another shape than the table".into())
         }

@@ -81,7 +81,7 @@ impl Lowerer<'_> {
     }
 
     /// Branches on whether an address is an IPv4 one.
-    fn branch_mapped(&mut self, address: &[Value; 4], yes: Block, no: Block) {
+    pub fn branch_mapped(&mut self, address: &[Value; 4], yes: Block, no: Block) {
         let mapped = words_of(MAPPED_FIRST);
         for word in [0, 1] {
             let next = self.b.new_block();

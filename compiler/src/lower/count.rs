@@ -54,13 +54,16 @@ impl Lowerer<'_> {
 
     /// A counter's name as the kernel can keep it. Of two that only differ further back, the second gets a
     /// number at its end.
-    fn map_name(&self, name: &str) -> String {
+    pub fn map_name(&self, name: &str) -> String {
         let cut = |length: usize| name.chars().take(length).collect::<String>();
         let numbered = (self.counters.len()..).map(|number| {
             let number = format!("_{number}");
             cut(PROGRAM_NAME_MAX - number.len()) + &number
         });
-        let is_free = |symbol: &String| self.counters.iter().all(|other| other.symbol != *symbol);
+        let is_free = |symbol: &String| {
+            self.counters.iter().all(|other| other.symbol != *symbol)
+                && self.b.func().maps.values().all(|map| map.name != *symbol)
+        };
         std::iter::once(cut(PROGRAM_NAME_MAX)).chain(numbered).find(is_free).unwrap_or_default()
     }
 
@@ -73,7 +76,7 @@ impl Lowerer<'_> {
         }
     }
 
-    fn add_one(&mut self, counter: Counter) {
+    pub fn add_one(&mut self, counter: Counter) {
         let addr = self.b.value(InstData::CounterAddr(counter, 0));
         self.add_one_at(addr);
     }
@@ -126,7 +129,7 @@ impl Lowerer<'_> {
     }
 
     /// Goes to `null`, or passes the pointer to `some`.
-    fn branch_null(&mut self, pointer: Value, null: crate::ir::Block, some: crate::ir::Block) {
+    pub fn branch_null(&mut self, pointer: Value, null: crate::ir::Block, some: crate::ir::Block) {
         let found = self.b.new_block();
         let zero = self.b.number(0);
         self.b.branch(CondOp::Eq, pointer, zero, null, found);

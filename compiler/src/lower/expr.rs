@@ -69,6 +69,7 @@ impl Lowerer<'_> {
                 self.canonical(raw, arg.unit)
             }
             ExprKind::Option(option) => self.lower_option(option),
+            ExprKind::Cell(row, cell) => self.lower_cell(row, *cell),
             ExprKind::HeaderField(header, index) => self.lower_header_field(*header, *index),
             ExprKind::Arith(op, a, b) => {
                 let (a, b) = (self.lower_scalar(a), self.lower_scalar(b));
@@ -153,7 +154,7 @@ impl Lowerer<'_> {
     }
 
     /// The pointer to a structure of the socket, or NULL. It is the same wherever it is made in one run.
-    fn lower_struct(&mut self, of: Struct) -> Value {
+    pub fn lower_struct(&mut self, of: Struct) -> Value {
         match of {
             Struct::SockOps => self.b.value(InstData::Context),
             Struct::Sock => self.b.field(context_field("sk"), 0),
@@ -187,7 +188,7 @@ impl Lowerer<'_> {
         }
     }
 
-    fn lower_arith(&mut self, op: ArithOp, a: Value, b: Value) -> Value {
+    pub fn lower_arith(&mut self, op: ArithOp, a: Value, b: Value) -> Value {
         let op = match op {
             ArithOp::Sub => {
                 let difference = self.b.binary(BinaryOp::Sub, a, b);

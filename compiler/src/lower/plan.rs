@@ -2,7 +2,6 @@
 //! events with one guard side by side.
 
 use tcpc_lang::hir::{Expr, ExprKind, Program, Rule};
-use tcpc_lang::source::Span;
 use tcpc_stdlib::builtin::BuiltinId;
 use tcpc_stdlib::event::Event;
 
@@ -68,7 +67,7 @@ impl<'a> Plan<'a> {
 }
 
 fn add_rule<'a>(guards: &mut Vec<Guarded<'a>>, index: usize, rule: &'a Rule) {
-    let key = rule.condition.as_ref().filter(|condition| is_repeatable(condition)).map(without_places);
+    let key = rule.condition.as_ref().filter(|condition| is_repeatable(condition)).map(Expr::without_places);
     if let Some(last) = guards.last_mut()
         && last.condition.is_some() == rule.condition.is_some()
         && (rule.condition.is_none() || (key.is_some() && last.key == key))
@@ -115,29 +114,9 @@ fn is_repeatable(expr: &Expr) -> bool {
         | ExprKind::IsRole(_)
         | ExprKind::IsSegment(_)
         | ExprKind::Received(_)
-        | ExprKind::HeaderField(..) => false,
+        | ExprKind::HeaderField(..)
+        | ExprKind::Cell(..) => false,
         _ => true,
     };
     own && expr.children().into_iter().all(is_repeatable)
-}
-
-fn without_places(expr: &Expr) -> Expr {
-    let mut copy = expr.clone();
-    erase(&mut copy);
-    copy
-}
-
-fn erase(expr: &mut Expr) {
-    expr.span = Span::default();
-    match &mut expr.kind {
-        ExprKind::Let(_, a, b)
-        | ExprKind::And(a, b)
-        | ExprKind::Or(a, b)
-        | ExprKind::Compare(_, a, b)
-        | ExprKind::Arith(_, a, b) => [a, b].into_iter().for_each(|child| erase(child)),
-        ExprKind::Not(a) | ExprKind::In(a, _) => erase(a),
-        ExprKind::If(a, b, c) => [a, b, c].into_iter().for_each(|child| erase(child)),
-        ExprKind::Call(_, args) => args.iter_mut().for_each(erase),
-        _ => {}
-    }
 }

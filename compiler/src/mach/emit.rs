@@ -170,6 +170,7 @@ fn emit_inst(out: &mut EmittedBlock, inst: &MachInst, r: &[u8], frame: &Frame) {
         Kind::LoadMember(size, offset) => out
             .extend([insn::jmp_imm(JmpOp::Eq, r[0], 0, 1), insn::ldx(size, r[0], r[0], offset as i16)], span),
         Kind::Load(size, offset) => out.push(insn::ldx(size, r[0], r[1], offset), span),
+        Kind::Store(size, offset) => out.push(insn::stx(size, r[0], r[1], offset), span),
         Kind::AtomicAdd(offset) => out.push(insn::atomic_add(Size::DW, r[0], r[1], offset), span),
         Kind::LoadSlot(size, slot, offset) => {
             out.push(insn::ldx(size, r[0], FRAME, frame.slot(slot, offset)), span)

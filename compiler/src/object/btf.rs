@@ -139,6 +139,11 @@ impl Btf {
     pub fn data(&mut self, ty: &DataType) -> TypeId {
         match ty {
             DataType::U8 => self.int("unsigned char", 1, false),
+            DataType::SpinLock => {
+                let value = self.int("unsigned int", 4, false);
+                self.structure("bpf_spin_lock", 4, &[("val", value, 0)])
+            }
+            DataType::I32 => self.int("int", 4, true),
             DataType::U32 => self.int("unsigned int", 4, false),
             DataType::U64 => self.int("unsigned long long", 8, false),
             DataType::Array(element, count) => {

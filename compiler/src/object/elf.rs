@@ -123,12 +123,15 @@ impl Writer {
     fn map_type(&mut self, map: &MapSpec) -> (TypeId, u32) {
         let key = self.btf.data(&map.key);
         let value = self.btf.data(&map.value);
-        let members = [
+        let mut members = vec![
             ("type", self.number(map.kind as u32)),
             ("max_entries", self.number(map.max_entries)),
             ("key", self.btf.pointer(key)),
             ("value", self.btf.pointer(value)),
         ];
+        if map.kind.flags() != 0 {
+            members.push(("map_flags", self.number(map.kind.flags())));
+        }
         let members: Vec<_> =
             (0..).zip(members).map(|(index, (name, ty))| (name, ty, index * MAP_MEMBER_SIZE)).collect();
         let size = members.len() as u32 * MAP_MEMBER_SIZE;

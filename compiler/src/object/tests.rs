@@ -114,7 +114,14 @@ fn what_is_written_is_read_back() {
             (16, ResolvedTarget::Data(rodata, 4)),
         ]
     );
-    let map = ObjectMap { name: "ports".into(), kind: 1, key_size: 4, value_size: 8, max_entries: 1024 };
+    let map = ObjectMap {
+        name: "ports".into(),
+        kind: 1,
+        key_size: 4,
+        value_size: 8,
+        max_entries: 1024,
+        locked: false,
+    };
     assert_eq!(object.maps, [map]);
 
     let rodata = &object.data[rodata];

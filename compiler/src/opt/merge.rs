@@ -7,6 +7,8 @@ use std::fmt::Write;
 
 use cranelift_entity::SecondaryMap;
 
+use tcpc_stdlib::signature::{Signature, signature};
+
 use crate::ir::{Block, Func, InstData, Placed, Terminator, Value};
 
 /// Runs the pass.
@@ -37,8 +39,12 @@ pub fn merge(func: &mut Func) {
 /// another block may be of another map, and what is checked holds for accesses to one.
 fn goes_through_param(func: &Func, block: Block, placed: &Placed) -> bool {
     match func.insts[placed.inst] {
-        InstData::AtomicAdd { addr, .. } | InstData::Load { addr, .. } => {
+        InstData::AtomicAdd { addr, .. } | InstData::Load { addr, .. } | InstData::Store { addr, .. } => {
             func.blocks[block].params.contains(&addr)
+        }
+        // A lock is that of one map.
+        InstData::Call { helper, ref args } if signature(helper.id).is_some_and(Signature::locks) => {
+            args.iter().any(|arg| func.blocks[block].params.contains(arg))
         }
         _ => false,
     }

@@ -6,7 +6,7 @@ use cranelift_entity::SecondaryMap;
 
 use super::dom::dominators;
 use super::memory::{LoadKey, changes_socket, load_key, state_after, states};
-use crate::ir::{BinaryOp, Block, Func, InstData, UnaryOp, Value};
+use crate::ir::{BinaryOp, Block, Func, InstData, Map, UnaryOp, Value};
 
 /// What makes two values equal.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -17,6 +17,9 @@ enum Key {
     Call(u32),
     Unary(UnaryOp, Value),
     Binary(BinaryOp, Value, Value),
+    /// A row in a state: calls may make rows.
+    LookUp(Map, Vec<Value>, u32),
+    LookUpSock(Map, u32),
 }
 
 /// Runs the pass.
@@ -58,6 +61,8 @@ fn key(inst: &InstData, state: u32) -> Option<Key> {
         InstData::LoadMember { field, .. } => Some(Key::Load(load_key(field, 0, state))),
         InstData::Unary(op, value) => Some(Key::Unary(op, value)),
         InstData::Binary(op, a, b) => Some(Key::Binary(op, a, b)),
+        InstData::LookUp { map, ref key, .. } => Some(Key::LookUp(map, key.clone(), state)),
+        InstData::LookUpSock { map, .. } => Some(Key::LookUpSock(map, state)),
         InstData::Call { helper, .. } if helper.is_constant() => Some(Key::Call(helper.id)),
         _ => None,
     }

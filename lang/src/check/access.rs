@@ -122,7 +122,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Something that only the client sees in this event, unless a condition excludes the server.
-    fn server_read(&mut self, name: &str, what: &str, event: &Event, span: Span) {
+    pub(super) fn server_read(&mut self, name: &str, what: &str, event: &Event, span: Span) {
         if self.scope.full_socket {
             return;
         }

@@ -11,7 +11,7 @@ use tcpc_stdlib::option::option;
 use super::{Checker, Place, Scope, Term};
 use crate::ast::{self, Item, Name};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{HeaderId, SetId};
+use crate::hir::{HeaderId, SetId, TableId};
 use crate::source::Span;
 
 /// Words before the name in a declaration, also of constructs that this version does not have.
@@ -45,6 +45,8 @@ pub enum GlobalKind<'a> {
     Set(&'a ast::Set, Option<SetId>),
     /// A header option, and its id once it was made.
     Header(Option<HeaderId>),
+    /// A table, and its id once it was made.
+    Table(Option<TableId>),
 }
 
 impl<'a> Globals<'a> {
@@ -92,6 +94,14 @@ impl<'a> Globals<'a> {
         }
     }
 
+    /// Notes the id of a table. A second declaration of the name changes nothing.
+    pub fn set_table(&mut self, name: &str, id: TableId) {
+        let row = self.by_name.get(name).and_then(|index| self.rows.get_mut(*index));
+        if let Some(Global { kind: GlobalKind::Table(made @ None), .. }) = row {
+            *made = Some(id);
+        }
+    }
+
     /// Every declaration, in the order of the source.
     pub fn rows(&self) -> &[Global<'a>] {
         &self.rows
@@ -112,6 +122,7 @@ impl<'a> Checker<'a> {
                 Item::Let(item) => (&item.name, GlobalKind::Let(item)),
                 Item::Set(item) => (&item.name, GlobalKind::Set(item, None)),
                 Item::Header(item) => (&item.name, GlobalKind::Header(None)),
+                Item::Table(item) => (&item.name, GlobalKind::Table(None)),
                 Item::Unsupported(keyword) => {
                     self.globals.add_broken(self.source.text().get(keyword.span.start as usize..));
                     continue;
@@ -120,7 +131,7 @@ impl<'a> Checker<'a> {
                     self.globals.add_broken(Some(self.source.slice(*span)));
                     continue;
                 }
-                Item::Rule(_) | Item::Test(_) => continue,
+                Item::Rule(_) | Item::Test(_) | Item::Flow(_) => continue,
             };
             if self.reject_reserved(name) {
                 continue;
@@ -166,7 +177,7 @@ impl<'a> Checker<'a> {
             "built in"
         } else if tcp_state(text).is_some() {
             "a TCP state"
-        } else if VALUE_WORDS.contains(&text) || text == "reply" {
+        } else if VALUE_WORDS.contains(&text) || matches!(text, "reply" | "flow") {
             "a word of the language"
         } else if EVENTS.iter().any(|event| event.args.iter().any(|arg| arg.name == text)) {
             "an argument of an event"
@@ -194,6 +205,9 @@ impl<'a> Checker<'a> {
             // Names that were not reached are no finding, and each could be as large again.
             return;
         }
+        if certain {
+            self.warn_if_flow_is_unused();
+        }
         let unused: Vec<(&'a Name, GlobalKind<'a>)> = self
             .globals
             .rows()
@@ -208,6 +222,7 @@ impl<'a> Checker<'a> {
                 GlobalKind::Let(_) => "name",
                 GlobalKind::Set(..) => "set",
                 GlobalKind::Header(..) => "header option",
+                GlobalKind::Table(..) => "table",
             };
             match kind {
                 // It was worked out already; one that is wrong needs no second complaint.
@@ -216,8 +231,8 @@ impl<'a> Checker<'a> {
                 GlobalKind::Let(item) => self.within(Scope::new(Place::Unused), |checker| {
                     checker.inline_unused(item);
                 }),
-                GlobalKind::Header(None) => continue,
-                GlobalKind::Set(..) | GlobalKind::Header(..) => {}
+                GlobalKind::Header(None) | GlobalKind::Table(None) => continue,
+                GlobalKind::Set(..) | GlobalKind::Header(..) | GlobalKind::Table(..) => {}
             }
             self.server_reads.clear();
             if !certain {

@@ -53,7 +53,11 @@ impl<'a> Checker<'a> {
             }
             AstKind::Prefix(address, length) => Some(Term::Prefix(*address, *length, span)),
             AstKind::Name(name) => self.name(name, span),
+            AstKind::Member(object, field) if object.text == "flow" => {
+                self.flow_cell(object.span, field, span).map(Term::Value)
+            }
             AstKind::Member(object, field) => self.header_member(object, field, span),
+            AstKind::Cell(place) => self.table_cell(place).map(Term::Value),
             AstKind::Call(name, args) => self.call(name, args, span),
             AstKind::Not(operand) => {
                 let operand = self.condition(operand)?;

@@ -29,6 +29,7 @@ impl<'a> Checker<'a> {
                     .and_then(|id| Some(Given::Header(id, self.given_fields(id, fields)?)));
                 given.into_iter().collect()
             }
+            ast::Given::Cell { place, value, .. } => self.given_cell(place, value).into_iter().collect(),
             ast::Given::Fails { name, value, errno, .. } => {
                 self.fails(name, value.as_ref(), errno).into_iter().collect()
             }

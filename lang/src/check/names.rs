@@ -39,6 +39,11 @@ impl<'a> Checker<'a> {
                     span,
                     format!("ask whether something is in it: `remote_ip in {text}`"),
                 )),
+                GlobalKind::Table(..) => self.fail(wrong_use(
+                    format!("`{text}` is a table, not a value"),
+                    span,
+                    format!("read a cell of one of its rows: `{text}[KEY].NAME`"),
+                )),
                 GlobalKind::Header(..) => self.fail(wrong_use(
                     format!("`{text}` is a header option, not a value"),
                     span,
@@ -54,6 +59,13 @@ impl<'a> Checker<'a> {
 
     /// The meaning of a name that the language brings along.
     fn vocabulary(&mut self, text: &'a str, span: Span) -> Option<Term> {
+        if text == "flow" {
+            return self.fail(wrong_use(
+                "`flow` is no value by itself".into(),
+                span,
+                "name one of its cells: `flow.NAME`".into(),
+            ));
+        }
         if text == "reply" {
             self.only_in_tests("the reply", span)?;
             let Place::Test(answer) = self.scope.place else { return None };

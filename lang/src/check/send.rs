@@ -192,15 +192,17 @@ impl<'a> Checker<'a> {
     pub(super) fn require_steady(&mut self, condition: &Expr) {
         let mut unsteady = None;
         condition.any(&mut |expr| {
-            if let ExprKind::Call(id @ (BuiltinId::Random | BuiltinId::Sample | BuiltinId::Now), _) =
-                &expr.kind
-            {
-                unsteady = Some((*id, expr.span));
+            match &expr.kind {
+                ExprKind::Call(id @ (BuiltinId::Random | BuiltinId::Sample | BuiltinId::Now), _) => {
+                    let row = tcpc_stdlib::builtin::BUILTINS.iter().find(|row| row.id == *id);
+                    unsteady = Some((row.map_or("", |row| row.name), expr.span));
+                }
+                ExprKind::Cell(..) => unsteady = Some((self.source.slice(expr.span), expr.span)),
+                _ => {}
             }
             unsteady.is_some()
         });
-        let Some((id, span)) = unsteady else { return };
-        let name = tcpc_stdlib::builtin::BUILTINS.iter().find(|row| row.id == id).map_or("", |row| row.name);
+        let Some((name, span)) = unsteady else { return };
         self.report(
             Diagnostic::new(
                 Code::UnsteadySend,

@@ -41,7 +41,7 @@ impl<'a> Checker<'a> {
                         row.kind = GlobalKind::Set(item, Some(id));
                     }
                 }
-                GlobalKind::Let(_) | GlobalKind::Header(..) => {}
+                GlobalKind::Let(_) | GlobalKind::Header(..) | GlobalKind::Table(..) => {}
             }
         }
     }

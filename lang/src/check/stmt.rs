@@ -64,6 +64,11 @@ impl<'a> Checker<'a> {
                 self.flush_server_reads();
                 Some((kind?, false))
             }
+            AstStmt::Change { place, op, value, .. } => {
+                let changed = self.change(place, *op, value);
+                self.flush_server_reads();
+                Some((changed?, false))
+            }
             AstStmt::Count { name, by, span } => {
                 let counted = self.count(name, by.as_ref(), *span);
                 self.flush_server_reads();
@@ -257,6 +262,7 @@ fn by_what(key: Option<Type>) -> String {
 fn stmt_span(statement: &AstStmt) -> Span {
     match statement {
         AstStmt::Assign { span, .. }
+        | AstStmt::Change { span, .. }
         | AstStmt::Count { span, .. }
         | AstStmt::Let { span, .. }
         | AstStmt::If { span, .. }

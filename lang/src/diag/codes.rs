@@ -80,6 +80,8 @@ codes! {
     E0211 UnknownHeaderField Error  "a field that the header option does not have";
     E0212 UnknownSegment    Error   "a name that is no kind of segment";
     E0215 UnknownFeature    Error   "a name after `kernel has` that kernels do not differ in";
+    E0216 UnknownTable      Error   "a name that is no table of the policy";
+    E0217 UnknownCell       Error   "a cell that the table or the connection's memory does not have";
     // 03: types and units.
     E0301 TypeMismatch      Error   "a value of another type than the place needs";
     E0302 UnitMismatch      Error   "two quantities whose units differ";
@@ -97,6 +99,8 @@ codes! {
     E0314 EmptyRange        Error   "a range that ends before it begins";
     E0315 CounterKey        Error   "one counter with keys of several types";
     E0316 HeaderShape       Error   "a header option whose fields cannot be laid out";
+    E0317 CellType          Error   "a type that cannot be kept, or be a part of a key";
+    E0318 KeyCount          Error   "a key with more or fewer parts than the table's";
     // 04: events.
     E0401 UnsupportedEvent  Error   "an event that policies cannot have rules for";
     E0402 FieldNotHere      Error   "a field that reads zero in the event";
@@ -114,11 +118,13 @@ codes! {
     E0414 SameHeader        Error   "two header options that a segment could not tell apart";
     E0415 HeaderNotHere     Error   "a header option where no segment came in";
     E0416 UnsteadySend      Error   "a condition of a `send` that can change between two calls";
+    E0418 SharedState       Error   "a use of a table that would give wrong numbers";
     // 05: limits.
     E0501 ValueOutOfRange   Error   "a value that the kernel does not take";
     E0502 ReplyOutOfRange   Error   "a reply that the kernel misreads";
     E0503 TooComplex        Error   "an expression that is too deep or too large";
     E0504 HeaderSpace       Error   "header options that do not fit into a segment";
+    E0505 TableShape        Error   "a table that cannot be made";
     E0590 PolicyTooLarge    Error   "a policy that is larger than a BPF program can be";
     E0591 NewerThanKernel   Error   "a construct that is newer than the kernel that was asked for";
     // 06: objects.

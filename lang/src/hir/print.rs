@@ -5,7 +5,8 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use super::{
-    Expr, ExprKind, Given, HeaderOption, Program, ReplyValue, Role, Rule, Set, Step, Stmt, StmtKind, Test,
+    Cell, Expr, ExprKind, Given, HeaderOption, Key, Program, ReplyValue, Role, Row, Rule, Set, Step, Stmt,
+    StmtKind, Table, Test,
 };
 use crate::show::{show, show_ip, show_value};
 use tcpc_stdlib::builtin::BUILTINS;
@@ -24,6 +25,13 @@ impl Display for Program {
         }
         for header in &self.headers {
             write_header(f, header)?;
+        }
+        if let Some(flow) = &self.flow {
+            writeln!(f, "flow")?;
+            write_cells(f, &flow.cells)?;
+        }
+        for table in &self.tables {
+            write_table(f, table)?;
         }
         for rule in &self.rules {
             self.write_rule(f, rule)?;
@@ -75,6 +83,10 @@ impl Program {
                     writeln!(f, "{indent}{} = {}", field.name, self.show_expr(value))?;
                 }
                 StmtKind::Send(id) => writeln!(f, "{indent}send {}", self.show_send(id.index()))?,
+                StmtKind::Change { row, cell, op, value } => {
+                    let (cell, value) = (self.show_cell(row, *cell), self.show_expr(value));
+                    writeln!(f, "{indent}{cell} {} {value}", op.text())?;
+                }
                 StmtKind::Count(id, key) => {
                     let name = self.counters.get(id.index()).map_or("", |counter| &counter.name);
                     match key {
@@ -130,6 +142,18 @@ impl Program {
             }
         }
         Ok(())
+    }
+
+    fn show_cell(&self, row: &Row, cell: u8) -> String {
+        let name = |cells: &[Cell]| cells.get(usize::from(cell)).map_or("?".into(), |cell| cell.name.clone());
+        match row {
+            Row::Flow => format!("flow.{}", self.flow.as_ref().map_or("?".into(), |flow| name(&flow.cells))),
+            Row::Table(id, keys) => {
+                let Some(table) = self.tables.get(id.index()) else { return "?".into() };
+                let keys: Vec<String> = keys.iter().map(|key| self.show_expr(key)).collect();
+                format!("{}[{}].{}", table.name, keys.join(", "), name(&table.cells))
+            }
+        }
     }
 
     fn header(&self, index: usize) -> &str {
@@ -205,6 +229,7 @@ impl Program {
             }
             ExprKind::Received(id) => write!(out, "(received {})", self.header(id.index())),
             ExprKind::HeaderField(id, index) => out.write_str(&self.header_field(id.index(), *index)),
+            ExprKind::Cell(row, cell) => out.write_str(&self.show_cell(row, *cell)),
             ExprKind::Reply(event) => write!(out, "(reply {})", event.name),
             ExprKind::HasReply => out.write_str("(has_reply)"),
             ExprKind::Counter(id) => {
@@ -246,6 +271,28 @@ fn write_header(f: &mut Formatter<'_>, header: &HeaderOption) -> fmt::Result {
     Ok(())
 }
 
+fn write_cells(f: &mut Formatter<'_>, cells: &[Cell]) -> fmt::Result {
+    cells
+        .iter()
+        .try_for_each(|cell| writeln!(f, "    {}: {} = {}", cell.name, cell.ty, show(cell.ty, cell.default)))
+}
+
+fn write_table(f: &mut Formatter<'_>, table: &Table) -> fmt::Result {
+    let key = |key: &Key| match key.cut {
+        Some((v4, v6)) => format!("{}/({v4}, {v6})", key.ty),
+        None => key.ty.to_string(),
+    };
+    let keys: Vec<String> = table.keys.iter().map(key).collect();
+    write!(f, "table {} by {} max {}", table.name, keys.join(", "), table.max)?;
+    for (word, holds) in [("lru", table.lru), ("per_cpu", table.per_cpu), ("locked", table.locked)] {
+        if holds {
+            write!(f, " {word}")?;
+        }
+    }
+    writeln!(f)?;
+    write_cells(f, &table.cells)
+}
+
 fn write_set(f: &mut Formatter<'_>, index: usize, set: &Set) -> fmt::Result {
     let name = set.name.clone().unwrap_or_else(|| format!("set.{index}"));
     write!(f, "set {name} of {}", set.element)?;
@@ -267,6 +314,17 @@ fn show_given(given: &Given) -> String {
     match given {
         // Shown with the names of the program.
         Given::Header(id, values) => format!("header.{} = {values:?}", id.index()),
+        Given::Cell(row, cell, value) => {
+            let keys = row.keys().iter().map(|key| match &key.kind {
+                ExprKind::Const(constant) => show_value(key.ty, constant),
+                _ => "?".to_string(),
+            });
+            let keys: Vec<String> = keys.collect();
+            match row {
+                Row::Flow => format!("flow.{cell} = {value}"),
+                Row::Table(id, _) => format!("table.{}[{}].{cell} = {value}", id.index(), keys.join(", ")),
+            }
+        }
         Given::Field(field, value) => format!("{} = {}", field.name, show_value(field.ty, value)),
         Given::Option(option, value) => format!("{} = {}", option.name, show_value(option.ty, value)),
         Given::Role(role) => format!("role = {}", show_role(*role)),

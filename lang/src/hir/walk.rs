@@ -1,6 +1,7 @@
 //! What an expression, a statement and a rule are made of.
 
-use super::{Expr, ExprKind, Program, ReplyValue, Rule, Stmt, StmtKind};
+use super::{Expr, ExprKind, Program, ReplyValue, Row, Rule, Stmt, StmtKind};
+use crate::source::Span;
 
 impl Expr {
     /// The expressions that it is made of.
@@ -14,8 +15,36 @@ impl Expr {
             ExprKind::Not(a) | ExprKind::In(a, _) => vec![a],
             ExprKind::If(a, b, c) => vec![a, b, c],
             ExprKind::Call(_, args) => args.iter().collect(),
+            ExprKind::Cell(row, _) => row.keys().iter().collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// The same, to be changed.
+    pub fn children_mut(&mut self) -> Vec<&mut Expr> {
+        match &mut self.kind {
+            ExprKind::Let(_, a, b)
+            | ExprKind::And(a, b)
+            | ExprKind::Or(a, b)
+            | ExprKind::Compare(_, a, b)
+            | ExprKind::Arith(_, a, b) => vec![a, b],
+            ExprKind::Not(a) | ExprKind::In(a, _) => vec![a],
+            ExprKind::If(a, b, c) => vec![a, b, c],
+            ExprKind::Call(_, args) => args.iter_mut().collect(),
+            ExprKind::Cell(Row::Table(_, keys), _) => keys.iter_mut().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A copy that does not say where it stands: equal copies mean the same.
+    pub fn without_places(&self) -> Expr {
+        fn erase(expr: &mut Expr) {
+            expr.span = Span::default();
+            expr.children_mut().into_iter().for_each(erase);
+        }
+        let mut copy = self.clone();
+        erase(&mut copy);
+        copy
     }
 
     /// Whether this holds for it or for an expression in it.
@@ -37,6 +66,9 @@ impl Stmt {
                 values.iter().any(|value| value.any(holds))
             }
             StmtKind::SetField(_, value) | StmtKind::Let(_, value) => value.any(holds),
+            StmtKind::Change { row, value, .. } => {
+                row.keys().iter().any(|key| key.any(holds)) || value.any(holds)
+            }
             StmtKind::Count(_, key) => key.as_ref().is_some_and(|key| key.any(holds)),
             StmtKind::If(condition, then, otherwise) => {
                 condition.any(holds) || then.iter().chain(otherwise).any(|stmt| stmt.any(program, holds))

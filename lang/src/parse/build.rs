@@ -3,7 +3,7 @@
 
 use lalrpop_util::ErrorRecovery;
 
-use crate::ast::{BinaryOp, Expr, ExprKind, Given, Name, Reply, Step, Stmt};
+use crate::ast::{BinaryOp, ChangeOp, Expr, ExprKind, Given, Name, Place, Reply, Step, Stmt};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::suggest::closest;
@@ -29,7 +29,6 @@ impl<'s> Context<'s> {
 pub fn not_yet(what: &str, span: Span) -> Diagnostic {
     let (construct, help) = match what {
         "param" => ("parameters are", Some("write a `const`, and build again to change it")),
-        "flow" => ("state per connection (`flow`) is", None),
         "mutable" => ("mutable sets are", Some("write an immutable one: `set NAME = { … }`")),
         "set from" => ("sets from a file are", Some("write the elements in braces: `set NAME = { … }`")),
         "event" => ("event declarations are", None),
@@ -40,7 +39,7 @@ pub fn not_yet(what: &str, span: Span) -> Diagnostic {
             ("experiments are", Some("`when hash(remote_ip) % 2 == 0` splits the peers in halves"))
         }
         "+=" => ("changing a value in place is", Some("assign the new value with `=`")),
-        _ => ("tables are", None),
+        _ => ("this is", None),
     };
     let message = format!("{construct} not in this version yet");
     let diagnostic = Diagnostic::new(Code::NotInThisVersion, message, span, "not yet");
@@ -120,25 +119,16 @@ pub fn call_stmt(cx: &mut Context, name: Name, l: u32, r: u32) -> Stmt {
 }
 
 /// `flow.x += 1`, `option.x = 1`.
-pub fn member_stmt(cx: &mut Context, object: &str, l: u32, r: u32) -> Stmt {
-    if object == "flow" {
-        return later_stmt(cx, object, l, r);
+pub fn member_stmt(cx: &mut Context, place: Place, op: ChangeOp, value: Expr, l: u32, r: u32) -> Stmt {
+    if place.object.text == "flow" {
+        return Stmt::Change { place, op, value, span: span(l, r) };
     }
-    let message = format!("a field of `{object}` cannot be assigned here");
-    let diagnostic = Diagnostic::new(Code::NotAssignable, message, span(l, r), "not assignable").help(
+    let message = format!("a field of `{}` cannot be assigned here", place.object.text);
+    let diagnostic = Diagnostic::new(Code::NotAssignable, message, place.span, "not assignable").help(
         "fields of a header option get their values where it is sent: `send OPTION on syn { FIELD = VALUE }`",
     );
     cx.diagnostics.push(diagnostic);
     Stmt::Error(span(l, r))
-}
-
-/// `flow.x`, `option.x`.
-pub fn member(cx: &mut Context, object: Name, field: Name) -> Expr {
-    let span = object.span.to(field.span);
-    if object.text == "flow" {
-        return later_expr(cx, &object.text, span);
-    }
-    Expr { kind: ExprKind::Member(object, field), span }
 }
 
 /// An expression that this version does not have.

@@ -39,7 +39,7 @@ impl Chunk<'_> {
 }
 
 /// First words of items that this version does not have.
-const LATER: &[&str] = &["param", "flow", "table", "mutable", "event", "use", "include", "experiment"];
+const LATER: &[&str] = &["param", "mutable", "event", "use", "include", "experiment"];
 
 /// Cuts a file into items, and reports what is not an item and which braces stay open.
 pub fn split<'s>(
@@ -130,7 +130,12 @@ impl<'s> File<'s> {
                 !(self.token(at.wrapping_sub(1)) == Some(Token::Colon)
                     && self.name(at.wrapping_sub(2)).is_some())
             }
-            Some(Token::Const | Token::Set | Token::Test | Token::Soft(Soft::Option)) => true,
+            Some(
+                Token::Const
+                | Token::Set
+                | Token::Test
+                | Token::Soft(Soft::Option | Soft::Flow | Soft::Table),
+            ) => true,
             Some(Token::Name(_)) => {
                 self.token(at + 1) == Some(Token::Colon) && self.token(at + 2).is_some_and(begins_rule)
             }

@@ -10,8 +10,7 @@ impl<'s> File<'s> {
     /// What is wrong with a token that begins no item, and a token that was probably meant: its
     /// index from here.
     pub(super) fn junk(&self, at: usize) -> (Diagnostic, Option<(usize, Token<'s>)>) {
-        const WORDS: &str =
-            "a policy is made of `on`, `let`, `const`, `set`, `option`, `send`, `receive` and `test`";
+        const WORDS: &str = "a policy is made of `on`, `let`, `const`, `set`, `flow`, `table`, `option`, `send`, `receive` and `test`";
         let (token, span) = self.tokens[at];
         let unexpected =
             |what: String, label: &str| Diagnostic::new(Code::UnexpectedToken, what, span, label);
@@ -36,6 +35,12 @@ impl<'s> File<'s> {
                     );
                 }
                 let diagnostic = match self.token(at + 1) {
+                    _ if word == "flow" => {
+                        diagnostic.help("what is kept for each connection is declared as `flow { NAME: int }`")
+                    }
+                    _ if word == "table" => {
+                        diagnostic.help("a table is declared as `table NAME by remote_ip max 1000 { NAME: int }`")
+                    }
                     _ if word == "option" => {
                         diagnostic.help("a header option is declared as `option NAME = kind 28 { FIELD: u16 }`")
                     }

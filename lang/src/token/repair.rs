@@ -36,6 +36,8 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
                 "has" if is_soft(previous, Soft::Kernel) => Token::Soft(Soft::Has),
                 "reading" if is_soft(previous, Soft::Has) && name_follows => Token::Soft(Soft::Reading),
                 "option" if starts && name_follows => Token::Soft(Soft::Option),
+                "flow" if starts && matches!(next, Some((Token::OpenBrace, _))) => Token::Soft(Soft::Flow),
+                "table" if starts && name_follows => Token::Soft(Soft::Table),
                 "send" if (starts || labelled) && name_follows => Token::Soft(Soft::Send),
                 "receive" if (starts || labelled) && name_follows => Token::Soft(Soft::Receive),
                 "transmit" if starts && name_follows => Token::Soft(Soft::Transmit),
@@ -111,7 +113,9 @@ fn compare_in_conditions(tokens: &mut [Spanned<'_>], diagnostics: &mut Vec<Diagn
             Token::OpenBrace
             | Token::CloseBrace
             | Token::Semicolon
-            | Token::Soft(Soft::Option | Soft::Send | Soft::Receive | Soft::Transmit)
+            | Token::Soft(
+                Soft::Option | Soft::Flow | Soft::Table | Soft::Send | Soft::Receive | Soft::Transmit,
+            )
             | Token::Arrow
             | Token::Then
             | Token::Else

@@ -2,7 +2,7 @@
 
 use tcpc_stdlib::field::Struct;
 use tcpc_stdlib::helper::Helper;
-use tcpc_stdlib::kernel::errno_number;
+use tcpc_stdlib::kernel::{BPF_NOEXIST, SK_STORAGE_CREATE, errno_number};
 use tcpc_stdlib::option::{OptionValue, SockOption, option_by_number};
 
 use super::{Errno, World, options};
@@ -30,6 +30,9 @@ impl World {
             let (since, version) = (helper.since, self.kernel.version);
             return Err(format!("kernels before {since} do not have it, and this one is {version}"));
         }
+        if self.memory.locked.is_some() && helper.name != "bpf_spin_unlock" {
+            return Err("a lock is held".into());
+        }
         let [first, second, third, fourth, _] = args;
         let value = match helper.name {
             "bpf_map_lookup_elem" => self.lookup(first, second)?,
@@ -44,12 +47,12 @@ impl World {
                 self.sock.cookie
             }
             "bpf_tcp_sock" => {
-                let sock = Region::Struct(Struct::Sock).address(0);
-                if first != sock {
-                    return Err(format!("its argument is {first:#x} instead of the socket"));
-                }
+                check_sock(first)?;
                 Region::Struct(Struct::TcpSock).address(0)
             }
+            "bpf_sk_storage_get" => self.sock_storage(args)?,
+            "bpf_spin_lock" => self.lock(first)?,
+            "bpf_spin_unlock" => self.unlock(first)?,
             "bpf_sock_ops_cb_flags_set" => {
                 self.check_context(first)?;
                 self.set_callback_flags(second as u32)
@@ -75,6 +78,42 @@ impl World {
         let (index, key) = self.key(map, key)?;
         let found = self.memory.maps[index as usize].lookup(&key);
         Ok(found.map_or(0, |offset| Region::Values(index).address(offset)))
+    }
+
+    /// The value that a map keeps with the socket; with the flag it is made from the bytes at the third argument.
+    fn sock_storage(&mut self, [map, sock, first, flags, _]: [u64; 5]) -> Result<u64, String> {
+        check_sock(sock)?;
+        let key = self.sock.cookie.to_le_bytes();
+        let (index, map) = self.memory.map(map).map_err(|error| error.to_string())?;
+        if !map.is_of_sockets() {
+            return Err("its map does not keep values with sockets".into());
+        }
+        let size = map.value_size();
+        if map.lookup(&key).is_none() && flags & SK_STORAGE_CREATE != 0 {
+            let value = match first {
+                0 => vec![0; size as usize],
+                _ => self.memory.bytes(first, size).map_err(|error| error.to_string())?.to_vec(),
+            };
+            // There are never as many sockets as it takes.
+            let _ = self.memory.maps[index as usize].update(&key, &value, BPF_NOEXIST);
+        }
+        let found = self.memory.maps[index as usize].lookup(&key);
+        Ok(found.map_or(0, |offset| Region::Values(index).address(offset)))
+    }
+
+    /// One lock at a time, at the beginning of a value.
+    fn lock(&mut self, at: u64) -> Result<u64, String> {
+        self.memory.bytes(at, 4).map_err(|error| error.to_string())?;
+        self.memory.locked = Some(at);
+        Ok(0)
+    }
+
+    fn unlock(&mut self, at: u64) -> Result<u64, String> {
+        match self.memory.locked.take() {
+            Some(locked) if locked == at => Ok(0),
+            Some(_) => Err("another lock is held".into()),
+            None => Err("no lock is held".into()),
+        }
     }
 
     fn update(&mut self, map: u64, key: u64, value: u64, flags: u64) -> Result<u64, String> {
@@ -164,6 +203,13 @@ impl World {
         self.memory.write(at, &bytes).map_err(|error| error.to_string())?;
         Ok(result.unwrap_or_else(negated))
     }
+}
+
+fn check_sock(address: u64) -> Result<(), String> {
+    if address == Region::Struct(Struct::Sock).address(0) {
+        return Ok(());
+    }
+    Err(format!("its socket is {address:#x} instead of that of the event"))
 }
 
 fn check_length(length: u64) -> Result<u32, String> {

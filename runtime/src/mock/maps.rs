@@ -1,4 +1,5 @@
-//! Maps without a kernel: hash, array and per-CPU array on one CPU, with addresses that stay.
+//! Maps without a kernel: hash and array, each also per CPU, on one CPU, hash maps that forget, and what sockets keep,
+//! with addresses that stay.
 //!
 //! Values lie one after another, each in a slot of `stride` bytes; what a program may touch is
 //! a slot's first `value_size` bytes.
@@ -17,7 +18,10 @@ const HASH_BYTES_MAX: u64 = i32::MAX as u64;
 #[derive(Clone, Debug)]
 pub struct MockMap {
     name: String,
-    is_array: bool,
+    kind: Kind,
+    /// For a map that forgets: when each slot was used last.
+    used: Vec<u64>,
+    uses: u64,
     key_size: usize,
     value_size: u32,
     max_entries: u32,
@@ -26,8 +30,39 @@ pub struct MockMap {
     values: Vec<u8>,
 }
 
+/// How a map behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Array,
+    Hash,
+    /// What was used least recently makes room.
+    Lru,
+    /// Rows are those of sockets, by cookie, and there are as many as there are sockets.
+    Sockets,
+}
+
+/// Bytes of the cookie that a socket is known by here.
+const COOKIE_BYTES: usize = 8;
+
 /// An error name of the kernel's that a map operation ends with.
 pub type MapError = &'static str;
+
+/// More sockets than a test can have.
+const SOCKETS_MAX: u32 = 1 << 16;
+
+impl Kind {
+    /// How a map of this `BPF_MAP_TYPE_*` behaves on one CPU.
+    fn of(number: u32) -> Option<Kind> {
+        let is = |kind: MapKind| number == kind as u32;
+        match () {
+            () if is(MapKind::Array) || is(MapKind::PerCpuArray) => Some(Kind::Array),
+            () if is(MapKind::Hash) || is(MapKind::PerCpuHash) => Some(Kind::Hash),
+            () if is(MapKind::LruHash) || is(MapKind::LruPerCpuHash) => Some(Kind::Lru),
+            () if is(MapKind::SockStorage) => Some(Kind::Sockets),
+            () => None,
+        }
+    }
+}
 
 impl MockMap {
     /// An empty map of this shape.
@@ -35,11 +70,15 @@ impl MockMap {
     /// # Errors
     /// In words: its kind is not emulated, or its shape is impossible.
     pub fn new(shape: &ObjectMap) -> Result<MockMap, String> {
-        let ObjectMap { name, kind, key_size, value_size, max_entries } = shape.clone();
-        let is_array = kind == MapKind::Array as u32 || kind == MapKind::PerCpuArray as u32;
-        if !is_array && kind != MapKind::Hash as u32 {
+        let ObjectMap { name, kind, key_size, value_size, max_entries, .. } = shape.clone();
+        let Some(behaviour) = Kind::of(kind) else {
             return Err(format!("map `{name}` is of type {kind}, which the mock kernel does not have"));
-        }
+        };
+        let is_array = behaviour == Kind::Array;
+        let (key_size, max_entries) = match behaviour {
+            Kind::Sockets if key_size == 4 && max_entries == 0 => (COOKIE_BYTES as u32, SOCKETS_MAX),
+            _ => (key_size, max_entries),
+        };
         let stride = u64::from(value_size).next_multiple_of(8);
         let shape_ok = key_size > 0 && value_size > 0 && max_entries > 0 && (!is_array || key_size == 4);
         let bytes_max = if is_array { ARRAY_BYTES_MAX } else { HASH_BYTES_MAX };
@@ -52,7 +91,9 @@ impl MockMap {
         let (entries, free) = (BTreeMap::new(), Vec::new());
         Ok(MockMap {
             name,
-            is_array,
+            kind: behaviour,
+            used: Vec::new(),
+            uses: 0,
             key_size: key_size as usize,
             value_size,
             max_entries,
@@ -79,7 +120,7 @@ impl MockMap {
 
     /// Every key with its value, in the order of the keys; an array's by index.
     pub fn rows(&self) -> Vec<(Vec<u8>, &[u8])> {
-        let keys: Vec<(Vec<u8>, u32)> = if self.is_array {
+        let keys: Vec<(Vec<u8>, u32)> = if self.kind == Kind::Array {
             (0..self.max_entries).map(|index| (index.to_le_bytes().to_vec(), index)).collect()
         } else {
             self.entries.iter().map(|(key, slot)| (key.clone(), *slot)).collect()
@@ -88,8 +129,43 @@ impl MockMap {
     }
 
     /// `bpf_map_lookup_elem`: the offset of the key's value among [`Self::values`].
-    pub fn lookup(&self, key: &[u8]) -> Option<u32> {
-        self.slot(key).map(|slot| slot * self.stride())
+    pub fn lookup(&mut self, key: &[u8]) -> Option<u32> {
+        let slot = self.slot(key)?;
+        self.touch(slot);
+        Some(slot * self.stride())
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.slot(key).and_then(|slot| self.value(slot))
+    }
+
+    /// Whether a map of this type has all its elements from the start.
+    pub fn is_array(kind: u32) -> bool {
+        Kind::of(kind) == Some(Kind::Array)
+    }
+
+    /// Whether sockets keep its values.
+    pub fn is_of_sockets(&self) -> bool {
+        self.kind == Kind::Sockets
+    }
+
+    fn touch(&mut self, slot: u32) {
+        self.uses += 1;
+        let slot = slot as usize;
+        if self.used.len() <= slot {
+            self.used.resize(slot + 1, 0);
+        }
+        self.used[slot] = self.uses;
+    }
+
+    /// Forgets the key that was used least recently.
+    fn forget(&mut self) {
+        let used = |slot: u32| self.used.get(slot as usize).copied().unwrap_or(0);
+        let oldest = self.entries.iter().min_by_key(|(_, slot)| used(**slot)).map(|(key, _)| key.clone());
+        if let Some(slot) = oldest.and_then(|key| self.entries.remove(&key)) {
+            self.free.push(slot);
+        }
     }
 
     /// `bpf_map_update_elem`.
@@ -101,14 +177,20 @@ impl MockMap {
         if flags > BPF_EXIST {
             return Err("EINVAL");
         }
+        let is_full = self.entries.len() >= self.max_entries as usize;
+        let is_new = self.kind != Kind::Array && self.slot(key).is_none() && flags != BPF_EXIST;
+        if self.kind == Kind::Lru && is_new && is_full {
+            self.forget();
+        }
         let slot = match self.slot(key) {
             Some(_) if flags == BPF_NOEXIST => return Err("EEXIST"),
             Some(slot) => slot,
-            None if self.is_array => return Err("E2BIG"),
+            None if self.kind == Kind::Array => return Err("E2BIG"),
             None if flags == BPF_EXIST => return Err("ENOENT"),
             None if self.entries.len() >= self.max_entries as usize => return Err("E2BIG"),
             None => self.insert(key),
         };
+        self.touch(slot);
         let at = (slot * self.stride()) as usize;
         if let Some(place) = self.values.get_mut(at..at + value.len()) {
             place.copy_from_slice(value);
@@ -121,7 +203,7 @@ impl MockMap {
     /// # Errors
     /// `EINVAL` for an array; `ENOENT` if the key is not there.
     pub fn delete(&mut self, key: &[u8]) -> Result<(), MapError> {
-        if self.is_array {
+        if self.kind == Kind::Array {
             return Err("EINVAL");
         }
         let slot = self.entries.remove(key).ok_or("ENOENT")?;
@@ -150,7 +232,7 @@ impl MockMap {
     }
 
     fn slot(&self, key: &[u8]) -> Option<u32> {
-        if self.is_array {
+        if self.kind == Kind::Array {
             let index = u32::from_le_bytes(key.try_into().ok()?);
             (index < self.max_entries).then_some(index)
         } else {
@@ -184,7 +266,8 @@ mod tests {
 
     fn map(kind: MapKind, max_entries: u32) -> MockMap {
         let name = "m".to_string();
-        MockMap::new(&ObjectMap { name, kind: kind as u32, key_size: 4, value_size: 12, max_entries })
+        let kind = kind as u32;
+        MockMap::new(&ObjectMap { name, kind, key_size: 4, value_size: 12, max_entries, locked: false })
             .unwrap()
     }
 
@@ -242,8 +325,14 @@ mod tests {
 
     #[test]
     fn maps_of_other_kinds_and_sizes_are_refused() {
-        let shape =
-            |kind, max_entries| ObjectMap { name: "m".into(), kind, key_size: 4, value_size: 8, max_entries };
+        let shape = |kind, max_entries| ObjectMap {
+            name: "m".into(),
+            kind,
+            key_size: 4,
+            value_size: 8,
+            max_entries,
+            locked: false,
+        };
         assert!(MockMap::new(&shape(27, 1)).is_err());
         assert!(MockMap::new(&shape(1, 0)).is_err());
         assert!(MockMap::new(&shape(1, u32::MAX)).is_err());

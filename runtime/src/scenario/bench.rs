@@ -1,5 +1,6 @@
 //! The state of one test: a kernel, its sockets, the program's data, and what the last event did.
 
+mod cells;
 mod refused;
 mod segments;
 mod world;
@@ -93,6 +94,7 @@ impl<'a> Bench<'a> {
     pub fn give(&mut self, given: &Given) -> Result<(), String> {
         let (kernel, sock) = (&mut self.world.kernel, &mut self.world.sock);
         match given {
+            Given::Cell(row, cell, value) => self.give_cell(row, *cell, *value)?,
             Given::Field(field, value) => sock.give(field, value)?,
             Given::Option(option, value) => options::give(kernel, sock, option, value)?,
             Given::Role(role) => sock.role = *role,
@@ -147,6 +149,9 @@ impl<'a> Bench<'a> {
         self.world.begin_for(event, args, sent);
         let outcome = self.image.run(&mut self.world, STEPS_MAX).map_err(|error| error.to_string())?;
         self.world.end();
+        if self.world.memory.locked.is_some() {
+            return Err("the program ended with a lock held".into());
+        }
         if outcome.ret != RETURN_OK as u64 {
             return Err(format!(
                 "the program returned {}, which cancels the answers of every program on the cgroup",

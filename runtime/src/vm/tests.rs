@@ -362,7 +362,14 @@ fn data_is_at_the_addresses_that_relocations_name() {
 
 /// Looks up key 0 of a map with 4-byte keys and 8-byte values, and adds 1 to the value; 99 if it is not there.
 fn counting(kind: MapKind) -> ObjectFile {
-    let map = ObjectMap { name: "m".into(), kind: kind as u32, key_size: 4, value_size: 8, max_entries: 4 };
+    let map = ObjectMap {
+        name: "m".into(),
+        kind: kind as u32,
+        key_size: 4,
+        value_size: 8,
+        max_entries: 4,
+        locked: false,
+    };
     let lookup = |object: &mut ObjectFile, slot| {
         object.relocations.push(ResolvedRelocation { slot, target: ResolvedTarget::Map(0) });
     };

@@ -74,6 +74,9 @@ pub struct FlowInfo {
     pub map: String,
     /// Its cells.
     pub cells: Vec<CellInfo>,
+    /// Symbol of the 64-bit number in [`COUNTER_SECTION`](super::COUNTER_SECTION) that counts changes that were not
+    /// kept for lack of memory.
+    pub full: String,
     /// Line of the policy.
     pub line: u32,
 }

@@ -4,6 +4,8 @@ use super::bytes::{part, string, word};
 use crate::object::btf::{HEADER_SIZE, MAGIC, kind};
 use crate::object::{ObjectError, ObjectMap};
 
+/// The name of the kernel's lock.
+const LOCK: &str = "bpf_spin_lock";
 /// How deep types may be nested.
 const DEPTH_MAX: u32 = 32;
 
@@ -79,6 +81,15 @@ impl<'a> Types<'a> {
         }
     }
 
+    /// Whether a type is a struct whose first member is the kernel's lock.
+    fn begins_with_lock(&self, id: u32) -> bool {
+        let member = self.resolve(id).filter(|ty| ty.kind == kind::STRUCT).and_then(|ty| {
+            let (id, offset) = (word(ty.extras, 4)?, word(ty.extras, 8)?);
+            self.resolve(id).filter(|member| offset == 0 && member.kind == kind::STRUCT)
+        });
+        member.is_some_and(|member| self.string(member.name) == LOCK)
+    }
+
     /// The type that a pointer points to.
     fn pointee(&self, id: u32) -> Option<u32> {
         self.resolve(id).filter(|ty| ty.kind == kind::PTR).map(|ty| ty.size_or_type)
@@ -140,7 +151,14 @@ pub fn maps(
 /// A map from the members of the struct that defines it.
 fn map(types: &Types, name: &str, id: u32) -> Option<ObjectMap> {
     let definition = types.resolve(id).filter(|ty| ty.kind == kind::STRUCT)?;
-    let mut map = ObjectMap { name: name.to_owned(), kind: 0, key_size: 0, value_size: 0, max_entries: 0 };
+    let mut map = ObjectMap {
+        name: name.to_owned(),
+        kind: 0,
+        key_size: 0,
+        value_size: 0,
+        max_entries: 0,
+        locked: false,
+    };
     for member in definition.extras.chunks_exact(12) {
         let id = word(member, 4)?;
         match types.string(word(member, 0)?).as_str() {
@@ -149,7 +167,11 @@ fn map(types: &Types, name: &str, id: u32) -> Option<ObjectMap> {
             "key_size" => map.key_size = types.number(id)?,
             "value_size" => map.value_size = types.number(id)?,
             "key" => map.key_size = types.size(types.pointee(id)?, DEPTH_MAX)?,
-            "value" => map.value_size = types.size(types.pointee(id)?, DEPTH_MAX)?,
+            "value" => {
+                let value = types.pointee(id)?;
+                map.value_size = types.size(value, DEPTH_MAX)?;
+                map.locked = types.begins_with_lock(value);
+            }
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! What expectations read.
 
-use tcpc_lang::hir::{CounterId, Role, RuleId, Value};
+use tcpc_lang::hir::{CounterId, Role, RuleId, TableId, Value};
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::Field;
@@ -73,6 +73,10 @@ impl eval::World for Bench<'_> {
         let info = self.manifest.counters.iter().find(|info| info.name == name && info.key.is_none());
         let number = info.and_then(|info| self.number(&info.symbol));
         number.ok_or_else(|| format!("the object has no counter `{name}`"))
+    }
+
+    fn cell(&mut self, table: Option<TableId>, key: &[Value], cell: u8) -> Result<Option<u64>, String> {
+        self.read_cell(table, key, cell)
     }
 
     fn rule_hits(&mut self, rule: RuleId) -> Result<u64, String> {

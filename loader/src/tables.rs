@@ -1,0 +1,128 @@
+//! Reading and clearing the tables of an attached policy.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use aya::maps::{MapData, MapError};
+use tcpc_stdlib::manifest::state::{ADDRESS_BYTES, NUMBER_BYTES, TableInfo};
+use tcpc_stdlib::unit::Type;
+
+use crate::error::LoaderError;
+use crate::pins::map_pin;
+use crate::sys;
+
+/// `BPF_F_LOCK`: a row with a lock is read whole, between two changes.
+const LOCKED: u64 = 4;
+
+/// A row of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The parts of its key, in the order of the table's.
+    pub key: Vec<Part>,
+    /// Its cells in canonical units, in the order of the table's; of a table with rows for each CPU the sums.
+    pub cells: Vec<u64>,
+}
+
+/// A part of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// A number in the canonical unit of its type.
+    Number(u64),
+    /// An address of 128 bits, IPv4 as `::ffff:a.b.c.d`, without the bits that do not count.
+    Address(u128),
+}
+
+/// The rows of a table, in the order of their keys. Rows that come or go meanwhile may be seen or not.
+///
+/// # Errors
+/// The map of the table cannot be read.
+pub fn rows(pins: &Path, table: &TableInfo) -> Result<Vec<Row>, LoaderError> {
+    let failed = |error| read_failed(table, error);
+    let map = open(pins, table)?;
+    let (mut rows, flags) = (BTreeMap::new(), if is_locked(table) { LOCKED } else { 0 });
+    // Each CPU has a value, padded to 8 bytes.
+    let cpus = if table.per_cpu { aya::util::nr_cpus().map_err(|(_, error)| failed(error))? } else { 1 };
+    let size = (map.value_size as usize).next_multiple_of(8);
+    let mut value = vec![0; if table.per_cpu { size * cpus } else { map.value_size as usize }];
+    for key in map.keys(table).map_err(failed)? {
+        if sys::read_row(map.data.fd().as_fd(), &key, &mut value, flags).map_err(failed)? {
+            let cells = table.cells.iter().map(|cell| {
+                let parts = value.chunks(size).filter_map(|one| number(one, cell.offset));
+                parts.fold(0, u64::wrapping_add)
+            });
+            rows.insert(parts(table, &key), cells.collect());
+        }
+    }
+    Ok(rows.into_iter().map(|(key, cells)| Row { key, cells }).collect())
+}
+
+/// Removes every row; the number of those that were there.
+///
+/// # Errors
+/// The map of the table cannot be changed.
+pub fn clear(pins: &Path, table: &TableInfo) -> Result<usize, LoaderError> {
+    let failed = |error| read_failed(table, error);
+    let map = open(pins, table)?;
+    let mut cleared = 0;
+    for key in map.keys(table).map_err(failed)? {
+        cleared += usize::from(sys::delete_row(map.data.fd().as_fd(), &key).map_err(failed)?);
+    }
+    Ok(cleared)
+}
+
+/// The map of a table.
+struct Opened {
+    data: MapData,
+    key_size: u32,
+    value_size: u32,
+}
+
+impl Opened {
+    /// Every key. When the one at hand goes away the kernel begins again, so that some may come twice.
+    fn keys(&self, table: &TableInfo) -> io::Result<Vec<Vec<u8>>> {
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        let mut next = vec![0; self.key_size as usize];
+        while keys.len() < 2 * table.max as usize
+            && sys::next_key(self.data.fd().as_fd(), keys.last().map(Vec::as_slice), &mut next)?
+        {
+            keys.push(next.clone());
+        }
+        Ok(keys)
+    }
+}
+
+fn open(pins: &Path, table: &TableInfo) -> Result<Opened, LoaderError> {
+    let failed = |error: MapError| read_failed(table, io::Error::other(error));
+    let data = MapData::from_pin(pins.join(map_pin(&table.map))).map_err(failed)?;
+    let info = data.info().map_err(failed)?;
+    let (key_size, value_size) = (info.key_size(), info.value_size());
+    Ok(Opened { data, key_size, value_size })
+}
+
+fn read_failed(table: &TableInfo, error: io::Error) -> LoaderError {
+    LoaderError::System { doing: format!("read the table `{}`", table.name), error }
+}
+
+/// Whether rows have a lock: it stands before their cells.
+fn is_locked(table: &TableInfo) -> bool {
+    table.cells.first().is_some_and(|cell| cell.offset > 0)
+}
+
+fn number(bytes: &[u8], offset: u32) -> Option<u64> {
+    let bytes = bytes.get(offset as usize..)?.get(..NUMBER_BYTES as usize)?;
+    bytes.try_into().ok().map(u64::from_ne_bytes)
+}
+
+fn parts(table: &TableInfo, key: &[u8]) -> Vec<Part> {
+    let part = |ty: &str, offset: u32| match ty == Type::Ip.name() {
+        true => {
+            let bytes = key.get(offset as usize..).and_then(|rest| rest.get(..ADDRESS_BYTES as usize));
+            let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+            Part::Address(bytes.map_or(0, u128::from_be_bytes))
+        }
+        false => Part::Number(number(key, offset).unwrap_or(0)),
+    };
+    table.keys.iter().map(|one| part(&one.ty, one.offset)).collect()
+}
