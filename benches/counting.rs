@@ -135,12 +135,11 @@ fn program(way: Way, times: usize) -> ObjectSpec {
         name: "counting".into(),
         code: Vec::new(),
         relocations: Vec::new(),
-        lines: vec![Line { slot: 0, line: 1, column: 1 }],
+        lines: vec![Line { slot: 0, file: 0, line: 1, column: 1 }],
         maps: Vec::new(),
         rodata: Vec::new(),
         bss: Vec::new(),
-        source_name: "counting.tcp".into(),
-        source_text: "# Counts its runs.\n".into(),
+        sources: vec![("counting.tcp".into(), "# Counts its runs.\n".into())],
         manifest: Manifest { format: FORMAT, policy: "counting".into(), ..Manifest::default() },
     };
     match way {

@@ -7,6 +7,7 @@ use tcpc_compiler::needs::newer_than;
 use tcpc_compiler::{CompileError, Compiled, Options};
 use tcpc_lang::Analysis;
 use tcpc_lang::diag::{Code, Diagnostic};
+use tcpc_lang::modules::{self, Unreadable};
 use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::unit::{jiffies, jiffies_to_nanos};
@@ -36,13 +37,49 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     Ok(bytes)
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
-    let reason = match error.kind() {
+/// The files that a policy uses, on the disk.
+struct Disk;
+
+impl modules::Files for Disk {
+    fn read(&self, path: &str) -> Result<Vec<u8>, Unreadable> {
+        let failed = |error: std::io::Error| match error.kind() {
+            ErrorKind::NotFound => Unreadable::Missing,
+            _ => Unreadable::Because(reason(&error)),
+        };
+        // Only a file has an end: a pipe or a device could be read for ever.
+        if !std::fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(Unreadable::Because("it is not a file".to_owned()));
+        }
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(failed)?;
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        match bytes.len() as u64 > MAX_BYTES {
+            true => Err(Unreadable::Because(format!("it is larger than {} MB", MAX_BYTES >> 20))),
+            false => Ok(bytes),
+        }
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let folder = if folder.is_empty() { "." } else { folder };
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
         ErrorKind::NotFound => "there is no such file".to_owned(),
         ErrorKind::PermissionDenied => "it may not be read by this user".to_owned(),
         ErrorKind::IsADirectory => "it is a directory".to_owned(),
         _ => error.to_string(),
-    };
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    let reason = reason(error);
     let diagnostic = Diagnostic::without_place(
         Code::UnreadableFile,
         format!("cannot read `{}`: {reason}", path.display()),
@@ -72,7 +109,8 @@ pub fn read_input(path: &Path) -> Result<Input, Diagnostic> {
     if bytes.starts_with(b"\x7fELF") || path.extension().is_some_and(|ending| ending == "o") {
         return Ok(Input::Object(bytes));
     }
-    SourceFile::from_bytes(if shown == "-" { "stdin".to_owned() } else { shown }, &bytes).map(Input::Policy)
+    let source = SourceFile::from_bytes(if shown == "-" { "stdin".to_owned() } else { shown }, &bytes)?;
+    Ok(Input::Policy(modules::load(source, &Disk)))
 }
 
 /// Reads a policy's source.
@@ -89,8 +127,10 @@ pub fn read_source(path: &Path) -> Result<SourceFile, Diagnostic> {
 }
 
 fn std_policy(name: &str) -> Result<SourceFile, Diagnostic> {
-    match tcpc_stdlib::policies::policy(name) {
-        Some(policy) => Ok(SourceFile::new(format!("std/{name}.tcp"), policy.text)),
+    match tcpc_stdlib::policies::module(name) {
+        Some(policy) => {
+            Ok(modules::load(SourceFile::new(format!("std/{name}.tcp"), policy.text), &modules::NoFiles))
+        }
         None => {
             let what = format!("the standard library has no policy `{name}`");
             Err(Diagnostic::without_place(Code::UnreadableFile, what).help(format!("it has {}", std_names())))

@@ -41,7 +41,7 @@ fn json_counts_characters_for_people_and_bytes_for_programs() {
     assert_eq!(value["code"], "E0104");
     assert_eq!(value["severity"], "error");
     assert_eq!(value["file"], "a.tcp");
-    let expected = json!({ "start": 3, "end": 5, "line": 1, "column": 4, "end_line": 1, "end_column": 5 });
+    let expected = json!({ "file": "a.tcp", "start": 3, "end": 5, "line": 1, "column": 4, "end_line": 1, "end_column": 5 });
     assert_eq!(value["span"], expected);
 }
 

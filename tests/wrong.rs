@@ -8,12 +8,29 @@ mod render;
 
 use tcpc_lang::analyze;
 use tcpc_lang::diag::Code;
+use tcpc_lang::modules::{Files, Unreadable, load};
 use tcpc_lang::source::SourceFile;
+
+/// The files beside the wrong policies; those that are only used by them are in folders.
+struct Folder;
+
+impl Files for Folder {
+    fn read(&self, path: &str) -> Result<Vec<u8>, Unreadable> {
+        std::fs::read(format!("{FOLDER}/{path}")).map_err(|_| Unreadable::Missing)
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(format!("{FOLDER}/{folder}")).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wrong");
 
 /// All that is said about the bytes of a file.
 fn complaints(name: &str, bytes: &[u8]) -> String {
     let source = match SourceFile::from_bytes(name, bytes) {
-        Ok(source) => source,
+        Ok(source) => load(source, &Folder),
         Err(diagnostic) => return render::text(&diagnostic, None, false),
     };
     let shown = analyze(&source).diagnostics.into_iter();
@@ -22,8 +39,7 @@ fn complaints(name: &str, bytes: &[u8]) -> String {
 
 /// Every wrong policy and what is said about it.
 fn all() -> Vec<(String, String)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wrong");
-    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let paths = std::fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path());
     let policies = paths.filter(|path| path.extension().is_some_and(|extension| extension == "tcp"));
     let told = policies.map(|path| {
         let name = path.file_name().unwrap().to_str().unwrap().to_string();

@@ -81,8 +81,11 @@ pub fn compile(program: &Program, source: &SourceFile, options: &Options) -> Res
         maps: lowered.func.maps.values().cloned().collect(),
         rodata: lowered.func.constants.values().cloned().collect(),
         bss: lowered.func.counters.values().cloned().collect(),
-        source_name: source.file_name().to_owned(),
-        source_text: source.text().to_owned(),
+        sources: source
+            .files()
+            .iter()
+            .map(|file| (file.path.clone(), source.slice(file.span).to_owned()))
+            .collect(),
         manifest,
     };
     let object = object::write(&spec).map_err(|error| CompileError::Internal(error.to_string()))?;
@@ -98,9 +101,10 @@ fn lines(code: &mach::Code, source: &SourceFile) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let placed = |(slot, span): &(usize, &Span)| *slot == 0 || **span != Span::default();
     for (slot, span) in code.spans.iter().enumerate().filter(placed) {
+        let file = source.file_at(span.start).index();
         let (line, column) = source.line_column(span.start);
-        if lines.last().is_none_or(|last| (last.line, last.column) != (line, column)) {
-            lines.push(Line { slot, line, column });
+        if lines.last().is_none_or(|last| (last.file, last.line, last.column) != (file, line, column)) {
+            lines.push(Line { slot, file, line, column });
         }
     }
     lines

@@ -43,10 +43,8 @@ pub struct ObjectSpec {
     pub rodata: Vec<Global>,
     /// Zero-initialised numbers, in the order of their offsets in `.bss`.
     pub bss: Vec<Global>,
-    /// The source file's name and its lines, for the kernel's log.
-    pub source_name: String,
-    /// Text of the source.
-    pub source_text: String,
+    /// Names and texts of the source files, the policy's own first, for the kernel's log.
+    pub sources: Vec<(String, String)>,
     /// What the object says of itself.
     pub manifest: Manifest,
 }
@@ -78,6 +76,8 @@ pub enum Target {
 pub struct Line {
     /// First slot.
     pub slot: usize,
+    /// The file, by index into [`ObjectSpec::sources`].
+    pub file: usize,
     /// Line, from 1.
     pub line: u32,
     /// Column, from 1.

@@ -29,8 +29,10 @@ pub enum Item {
     Const(Const),
     /// `let NAME = EXPR` or `let NAME(PARAMS) = EXPR`
     Let(Let),
-    /// `set NAME = { ELEMENTS }`
+    /// `set NAME = { ELEMENTS }` or `set NAME from "FILE"`
     Set(Set),
+    /// `use MODULE` or `include MODULE`
+    Use(Use),
     /// `option NAME = KIND { FIELDS }`
     Header(Box<Header>),
     /// `flow { CELLS }`
@@ -45,6 +47,25 @@ pub enum Item {
     Unsupported(Name),
     /// Something that could not be parsed; the error was reported.
     Error(Span),
+}
+
+impl Item {
+    /// Its place.
+    pub fn span(&self) -> Span {
+        match self {
+            Item::Const(item) => item.span,
+            Item::Let(item) => item.span,
+            Item::Set(item) => item.span,
+            Item::Use(item) => item.span,
+            Item::Header(item) => item.span,
+            Item::Flow(item) => item.span,
+            Item::Table(item) => item.span,
+            Item::Rule(item) => item.span,
+            Item::Test(item) => item.span,
+            Item::Unsupported(keyword) => keyword.span,
+            Item::Error(span) => *span,
+        }
+    }
 }
 
 /// `const NAME = EXPR`.
@@ -71,15 +92,72 @@ pub struct Let {
     pub span: Span,
 }
 
-/// `set NAME = { ELEMENTS }`.
+/// `set NAME = { ELEMENTS }` or `set NAME from "FILE"`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Set {
     /// Its name.
     pub name: Name,
     /// Its elements: literals, names of constants, ranges.
     pub elements: Vec<Expr>,
+    /// The file that they stand in.
+    pub from: Option<Name>,
     /// The whole item.
     pub span: Span,
+}
+
+/// `use MODULE [as NAME]`, `use MODULE { NAMES }`, `include MODULE [as NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Use {
+    /// Whether its rules join the policy here.
+    pub include: bool,
+    /// The module, and where it is named: that is what its file is found by.
+    pub module: ModuleName,
+    /// Place of the module's name.
+    pub place: Span,
+    /// What it is called here.
+    pub alias: Option<Name>,
+    /// The names that it brings in.
+    pub names: Option<Vec<Name>>,
+    /// The whole item.
+    pub span: Span,
+}
+
+impl Use {
+    /// The module in a sentence.
+    pub fn shown(&self) -> String {
+        format!("`{}`", self.module)
+    }
+}
+
+/// A module, as a policy names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModuleName {
+    /// `std::dc`
+    Std(String),
+    /// `"./nets.tcp"`
+    File(String),
+}
+
+impl ModuleName {
+    /// What its names have in front: the last part, without the ending of a file.
+    pub fn stem(&self) -> &str {
+        match self {
+            ModuleName::Std(name) => name.rsplit("::").next().unwrap_or(name),
+            ModuleName::File(path) => {
+                let file = path.rsplit('/').next().unwrap_or(path);
+                file.strip_suffix(".tcp").unwrap_or(file)
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for ModuleName {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            ModuleName::Std(name) => f.write_str(name),
+            ModuleName::File(path) => write!(f, "\"{path}\""),
+        }
+    }
 }
 
 /// `option NAME = kind 28 { FIELDS }`, `option NAME = experimental 0xCC01 { FIELDS }`.

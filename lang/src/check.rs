@@ -34,6 +34,7 @@ mod suggest;
 mod table;
 mod test;
 mod types;
+mod uses;
 mod words;
 
 use std::collections::{HashMap, HashSet};
@@ -62,6 +63,7 @@ pub fn check(policy: &ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnos
     checker.warn_if_there_are_no_rules(policy);
     checker.tests(policy);
     checker.unused();
+    checker.unused_modules();
     (checker.program, checker.diagnostics)
 }
 
@@ -71,13 +73,15 @@ impl Checker<'_> {
         let could_be = |item: &ast::Item| {
             matches!(item, ast::Item::Rule(_) | ast::Item::Unsupported(_) | ast::Item::Error(_))
         };
-        if policy.items.is_empty() || policy.items.iter().any(could_be) {
+        // A module for others can have tests of its own.
+        let tested = policy.items.iter().any(|item| matches!(item, ast::Item::Test(_)));
+        if policy.items.is_empty() || tested || policy.items.iter().any(could_be) {
             return;
         }
         let end = self.source.text().trim_end().len();
         self.diagnostics.push(
             Diagnostic::new(Code::NoRules, "the policy has no rule", Span::new(end, end), "nothing happens")
-                .help("say what to do in an event: `on timeout_init -> 10ms`"),
+                .help("say what to do in an event, `on timeout_init -> 10ms`; a module for others can do without"),
         );
     }
 }
@@ -148,10 +152,10 @@ struct Checker<'a> {
     source: &'a SourceFile,
     globals: Globals<'a>,
     labels: HashMap<String, RuleId>,
-    counters: HashMap<&'a str, CounterId>,
+    counters: HashMap<String, CounterId>,
     scope: Scope,
     /// The names that are being worked out, outermost first, with the place of their use.
-    inlining: Vec<(&'a str, Span)>,
+    inlining: Vec<(&'a ast::Name, Span)>,
     /// How deep the expression at hand is, inlined ones included.
     depth: usize,
     /// Nodes inlined by the outermost use at hand.
@@ -175,7 +179,7 @@ impl<'a> Checker<'a> {
     fn new(source: &'a SourceFile) -> Checker<'a> {
         Checker {
             source,
-            globals: Globals::default(),
+            globals: Globals::new(source.files().len()),
             labels: HashMap::new(),
             counters: HashMap::new(),
             scope: Scope::new(Place::Constant),
@@ -203,7 +207,7 @@ impl<'a> Checker<'a> {
         if let (Some(&(name, used)), Some(place)) = (self.inlining.first(), place)
             && (place.end <= used.start || used.end <= place.start)
         {
-            diagnostic = diagnostic.label(used, format!("`{name}` is used here"));
+            diagnostic = diagnostic.label(used, format!("`{}` is used here", name.text));
         }
         self.diagnostics.push(diagnostic);
     }
@@ -220,6 +224,22 @@ impl<'a> Checker<'a> {
         let result = work(self);
         self.scope = outer;
         result
+    }
+
+    /// Runs `work` with names meaning what they mean in the file of a place.
+    fn in_file_of<T>(&mut self, place: Span, work: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.globals.enter(self.source.file_at(place.start));
+        let result = work(self);
+        self.globals.enter(outer);
+        result
+    }
+
+    /// What a name that a file gives is called in the policy: in a module it has the module's in front.
+    fn public_name(&self, name: &str, place: Span) -> String {
+        match self.source.file(self.source.file_at(place.start)).module.as_str() {
+            "" => name.to_owned(),
+            module => format!("{module}::{name}"),
+        }
     }
 
     /// Turns the warnings that were held back into diagnostics.

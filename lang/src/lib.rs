@@ -1,8 +1,8 @@
 //! The tcpc policy language: source text to typed program.
 //!
 //! ```text
-//! text ── token ──▶ tokens ── parse ──▶ ast ── check ──▶ hir
-//!                      └──────────── diagnostics ─────────┘
+//! text ── modules ──▶ texts ── token ──▶ tokens ── parse ──▶ ast ── check ──▶ hir
+//!                                        └──────────── diagnostics ─────────┘
 //! ```
 //!
 //! Nothing here fails early: each stage returns what it could make and all that it found wrong.
@@ -14,12 +14,15 @@ pub mod ast;
 pub mod check;
 pub mod diag;
 pub mod hir;
+pub mod modules;
 pub mod parse;
 pub mod print;
 pub mod show;
 pub mod source;
 pub mod suggest;
 pub mod token;
+
+use diag::Code;
 
 /// What is to be known of a policy's text.
 #[derive(Clone, Debug)]
@@ -40,14 +43,14 @@ impl Analysis {
 /// So many findings are enough for one run; errors come before warnings.
 pub const MOST_DIAGNOSTICS: usize = 200;
 
-/// Parses and checks a policy.
+/// Parses and checks a policy, with the files that [`modules::load`] has found for it.
 pub fn analyze(source: &source::SourceFile) -> Analysis {
-    let (policy, mut diagnostics) = parse::parse(source);
+    let (policy, mut diagnostics) = modules::join(source);
     let (program, found) = check::check(&policy, source);
     diagnostics.extend(found);
     if diagnostics.iter().any(diag::Diagnostic::is_error) {
         // A name that seems unused may stand, misspelt, in what could not be understood.
-        diagnostics.retain(|found| found.code != diag::Code::UnusedName);
+        diagnostics.retain(|found| !matches!(found.code, Code::UnusedName | Code::UnusedModule));
     }
     let place = |found: &diag::Diagnostic| found.primary.as_ref().map(|label| label.span.start);
     if diagnostics.len() > MOST_DIAGNOSTICS {

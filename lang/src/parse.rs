@@ -10,6 +10,7 @@
 //! one line only the first is kept: the others mostly follow from it.
 
 pub(crate) mod build;
+mod elements;
 mod error;
 mod expected;
 mod items;
@@ -18,9 +19,10 @@ mod nesting;
 
 use crate::ast::{Item, Policy};
 use crate::diag::{Code, Diagnostic};
-use crate::source::{SourceFile, Span};
-use crate::token::{Spanned, Token, lex};
+use crate::source::{FileId, SourceFile, Span};
+use crate::token::{Spanned, Token, lex_from};
 use build::Context;
+pub(crate) use elements::elements;
 use error::Surroundings;
 use items::{Chunk, Kind};
 
@@ -37,12 +39,19 @@ pub const MOST_DIAGNOSTICS: usize = 50;
 /// Reads a policy. What cannot be read is reported and stands in the tree as an error node, so all
 /// texts give a tree.
 pub fn parse(source: &SourceFile) -> (Policy, Vec<Diagnostic>) {
-    if let Some(at) = source.text().find('\0') {
-        return (Policy::default(), vec![source.not_text(at)]);
+    parse_file(source, FileId::POLICY)
+}
+
+/// Reads one of the files of a policy.
+pub fn parse_file(source: &SourceFile, file: FileId) -> (Policy, Vec<Diagnostic>) {
+    let place = source.file(file).span;
+    if let Some(at) = source.slice(place).find('\0') {
+        return (Policy::default(), vec![source.not_text(place.start as usize + at)]);
     }
-    let (tokens, mut diagnostics) = lex(source.text());
+    let text = source.text_up_to(file);
+    let (tokens, mut diagnostics) = lex_from(text, place.start as usize);
     let mut items = Vec::new();
-    let chunks = items::split(source.text(), tokens, &mut diagnostics);
+    let chunks = items::split(text, place.start as usize, tokens, &mut diagnostics);
     for chunk in chunks {
         if diagnostics.len() > MOST_DIAGNOSTICS {
             break;
@@ -50,7 +59,7 @@ pub fn parse(source: &SourceFile) -> (Policy, Vec<Diagnostic>) {
         items.push(parse_chunk(source, chunk, &mut diagnostics));
     }
     if items.is_empty() && diagnostics.is_empty() {
-        diagnostics.push(empty(source));
+        diagnostics.push(empty(source, file));
     }
     diagnostics.sort_by_key(|diagnostic| diagnostic.primary.as_ref().map(|label| label.span.start));
     if diagnostics.len() > MOST_DIAGNOSTICS {
@@ -87,11 +96,11 @@ fn grammar_item(
     let (item, fatal) = match run_grammar(&mut cx, tokens) {
         Ok(item) => (item, None),
         Err(error) => (
-            complete_before(&error, source.text(), tokens, &mut cx).unwrap_or(Item::Error(span)),
+            complete_before(&error, source.all_text(), tokens, &mut cx).unwrap_or(Item::Error(span)),
             Some(error),
         ),
     };
-    let around = Surroundings { text: source.text(), tokens };
+    let around = Surroundings { text: source.all_text(), tokens };
     let mut found: Vec<Diagnostic> = cx
         .recoveries
         .into_iter()
@@ -151,9 +160,14 @@ fn follows_from_another(source: &SourceFile, item: Span, new: &Diagnostic, known
     })
 }
 
-fn empty(source: &SourceFile) -> Diagnostic {
-    let message = format!("`{}` holds no policy", source.name());
-    let what = if source.text().trim().is_empty() { "the file is empty" } else { "there are only comments" };
-    Diagnostic::new(Code::EmptyPolicy, message, Span::default(), what)
+fn empty(source: &SourceFile, file: FileId) -> Diagnostic {
+    let file = source.file(file);
+    let message = format!("`{}` holds no policy", file.name);
+    let what = if source.slice(file.span).trim().is_empty() {
+        "the file is empty"
+    } else {
+        "there are only comments"
+    };
+    Diagnostic::new(Code::EmptyPolicy, message, Span { end: file.span.start, ..file.span }, what)
         .help("a policy has at least one rule, such as `on timeout_init -> 10ms`")
 }

@@ -56,9 +56,13 @@ impl Printer {
                 let params: Vec<&str> = params.iter().map(|param| param.text.as_str()).collect();
                 self.line(format!("let {}({}) {}", name.text, params.join(" "), expr(value)));
             }
+            Item::Set(Set { name, from: Some(from), .. }) => {
+                self.line(format!("set {} from {:?}", name.text, from.text));
+            }
             Item::Set(Set { name, elements, .. }) => {
                 self.line(format!("set {} {}", name.text, list(elements)))
             }
+            Item::Use(item) => self.line(used(item)),
             Item::Header(header) => self.header(header),
             Item::Flow(flow) => {
                 self.line("flow");
@@ -275,6 +279,16 @@ fn unit(quantity: Quantity) -> &'static str {
         Quantity::Rate => "B/s",
         Quantity::Percent => "/2^32",
     }
+}
+
+fn used(item: &Use) -> String {
+    let word = if item.include { "include" } else { "use" };
+    let alias = item.alias.as_ref().map_or(String::new(), |alias| format!(" as {}", alias.text));
+    let names = item.names.as_ref().map_or(String::new(), |names| {
+        let names: Vec<&str> = names.iter().map(|name| name.text.as_str()).collect();
+        format!(" {{ {} }}", names.join(" "))
+    });
+    format!("{word} {}{alias}{names}", item.module)
 }
 
 fn symbol(op: BinaryOp) -> &'static str {

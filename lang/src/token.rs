@@ -100,7 +100,7 @@ pub enum Token<'s> {
     /// `std::dc`: the name of something in a module.
     Path(&'s str),
     /// A word that means something only where it stands: `sample` in a rule's head, `counter` and
-    /// `rule` before a name, `kernel has`, `option` at the start of an item.
+    /// `rule` before a name, `kernel has`, `option` and `use` at the start of an item.
     Soft(Soft),
     /// `emit` and `observe` at the start of a statement: not in this version.
     Later(&'s str),
@@ -162,6 +162,14 @@ pub enum Soft {
     Receive,
     /// `transmit` at the start of a step.
     Transmit,
+    /// `use` at the start of an item.
+    Use,
+    /// `include` at the start of an item.
+    Include,
+    /// `as` after the module of these.
+    As,
+    /// `from` before the file of a set.
+    From,
 }
 
 impl Token<'_> {
@@ -220,7 +228,13 @@ const LONGEST: u32 = 256;
 
 /// Splits a text into tokens, and says what in it can be no token.
 pub fn lex(text: &str) -> (Vec<Spanned<'_>>, Vec<Diagnostic>) {
+    lex_from(text, 0)
+}
+
+/// The same from an offset on.
+pub fn lex_from(text: &str, start: usize) -> (Vec<Spanned<'_>>, Vec<Diagnostic>) {
     let mut lexer = Token::lexer(text);
+    lexer.bump(start.min(text.len()));
     let mut tokens = Vec::new();
     let mut junk: Option<Span> = None;
     while let Some(result) = lexer.next() {

@@ -4,6 +4,7 @@
 
 use tcpc_lang::analyze;
 use tcpc_lang::diag::{Code, Diagnostic};
+use tcpc_lang::modules::load;
 use tcpc_lang::source::SourceFile;
 
 /// The blocks of a page that are marked so; `␀` stands for a NUL byte.
@@ -13,8 +14,15 @@ fn blocks(page: &str, mark: &str) -> Vec<String> {
     blocks.map(|block| block.replace('␀', "\0")).collect()
 }
 
-fn diagnostics(text: &str) -> Vec<Diagnostic> {
-    analyze(&SourceFile::new("example.tcp", text)).diagnostics
+/// The files beside the examples of a page: blocks that are marked `tcp,file NAME`.
+fn files(page: &str) -> Vec<(&str, &str)> {
+    let blocks = page.split("```tcp,file ").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.filter_map(|block| block.split_once('\n')).collect()
+}
+
+fn diagnostics(page: &str, text: &str) -> Vec<Diagnostic> {
+    let source = SourceFile::new("example.tcp", text);
+    analyze(&load(source, files(page).as_slice())).diagnostics
 }
 
 /// The stages that can be run on a text alone.
@@ -30,7 +38,7 @@ fn failing_examples_give_their_code() {
         let examples = blocks(code.explanation(), "fails");
         assert!(!examples.is_empty(), "{} has no example that fails", code.as_str());
         for example in examples {
-            let found = diagnostics(&example);
+            let found = diagnostics(code.explanation(), &example);
             assert!(
                 found.iter().any(|found| found.code == *code),
                 "{}: {example}\n{found:#?}",
@@ -49,7 +57,7 @@ fn passing_examples_pass() {
         let examples = blocks(code.explanation(), "passes");
         assert!(!examples.is_empty(), "{} has no example that passes", code.as_str());
         for example in examples {
-            let found = diagnostics(&example);
+            let found = diagnostics(code.explanation(), &example);
             let wrong: Vec<_> =
                 found.iter().filter(|found| found.is_error() || found.code == *code).collect();
             assert!(wrong.is_empty(), "{}: {example}\n{wrong:#?}", code.as_str());

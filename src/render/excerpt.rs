@@ -31,8 +31,10 @@ struct Line {
 impl Excerpt {
     /// The lines from the first of the places to the last.
     pub fn new(source: &SourceFile, places: &[Span]) -> Excerpt {
-        let text = source.text();
-        let clip = |offset: u32| text.floor_char_boundary((offset as usize).min(text.len()));
+        let text = source.all_text();
+        // The file that the places are in.
+        let file = source.file(source.file_at(places.first().map_or(0, |place| place.start))).span;
+        let clip = |offset: u32| text.floor_char_boundary(offset.clamp(file.start, file.end) as usize);
         let start = places.iter().map(|place| clip(place.start)).min().unwrap_or(0);
         let end = places.iter().map(|place| clip(place.end)).max().unwrap_or(start).max(start);
         let first = text[..start].rfind('\n').map_or(0, |at| at + 1);

@@ -7,7 +7,7 @@ mod excerpt;
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 use serde_json::{Value, json};
 use tcpc_lang::diag::{Diagnostic, Label, Severity, Suggestion};
-use tcpc_lang::source::{SourceFile, Span};
+use tcpc_lang::source::{FileId, SourceFile, Span};
 
 use excerpt::Excerpt;
 
@@ -24,18 +24,31 @@ pub fn text(diagnostic: &Diagnostic, source: Option<&SourceFile>, colour: bool) 
     let title = level.primary_title(&diagnostic.message).id(diagnostic.code.as_str());
     let mut main = Group::with_title(title);
     let places: Vec<&Label> = diagnostic.primary.iter().chain(&diagnostic.secondary).collect();
-    let excerpt = source.zip(diagnostic.primary.as_ref()).map(|(source, primary)| {
-        let spans: Vec<Span> = places.iter().map(|label| label.span).collect();
-        (source, primary, Excerpt::new(source, &spans))
+    // One excerpt for each file that has a place, the primary one's first.
+    let excerpts: Vec<(&str, Vec<&Label>, Excerpt)> = source.map_or(Vec::new(), |source| {
+        let mut files: Vec<FileId> = Vec::new();
+        for file in places.iter().map(|label| source.file_at(label.span.start)) {
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+        let excerpt = |file: FileId| {
+            let here = |label: &&&Label| source.file_at(label.span.start) == file;
+            let labels: Vec<&Label> = places.iter().filter(here).copied().collect();
+            let spans: Vec<Span> = labels.iter().map(|label| label.span).collect();
+            (source.file(file).name.as_str(), labels, Excerpt::new(source, &spans))
+        };
+        files.into_iter().map(excerpt).collect()
     });
-    if let Some((source, _, excerpt)) = &excerpt {
+    for (name, labels, excerpt) in &excerpts {
         let snippet = Snippet::source(excerpt.text()).line_start(excerpt.first_line());
-        let snippet = snippet.annotations(places.iter().enumerate().map(|(index, label)| {
-            let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+        let snippet = snippet.annotations(labels.iter().map(|label| {
+            let primary = diagnostic.primary.as_ref().is_some_and(|primary| std::ptr::eq(primary, *label));
+            let kind = if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
             let annotation = kind.span(excerpt.range(label.span));
             annotation.label((!label.text.is_empty()).then_some(label.text.as_str()))
         }));
-        main = main.element(snippet.path(source.name()));
+        main = main.element(snippet.path(*name));
     }
     main = main.elements(diagnostic.notes.iter().map(|note| Level::NOTE.message(note)));
     // The last way out carries the edit.
@@ -55,17 +68,19 @@ pub fn text(diagnostic: &Diagnostic, source: Option<&SourceFile>, colour: bool) 
     }
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut shown = renderer.term_width(WIDTH).render(&groups);
-    if let Some((source, primary, excerpt)) = &excerpt {
+    if let (Some(source), Some(primary), Some((name, _, excerpt))) =
+        (source, &diagnostic.primary, excerpts.first())
+    {
         // On a line that is cut, the renderer has counted the columns of what is left of it.
         let (line, column) = source.line_column(primary.span.start);
-        let seen = format!("{}:{line}:{}", source.name(), excerpt.column(primary.span));
-        shown = shown.replacen(&seen, &format!("{}:{line}:{column}", source.name()), 1);
+        let seen = format!("{name}:{line}:{}", excerpt.column(primary.span));
+        shown = shown.replacen(&seen, &format!("{name}:{line}:{column}"), 1);
     }
     shown.push('\n');
     shown
 }
 
-/// A diagnostic as data. Lines and columns count from 1, columns in characters; offsets count bytes.
+/// A diagnostic as data. Lines and columns count from 1, columns in characters; offsets count bytes of the file.
 pub fn json(diagnostic: &Diagnostic, source: Option<&SourceFile>) -> Value {
     let severity = match diagnostic.code.severity() {
         Severity::Error => "error",
@@ -77,7 +92,10 @@ pub fn json(diagnostic: &Diagnostic, source: Option<&SourceFile>) -> Value {
         "code": diagnostic.code.as_str(),
         "severity": severity,
         "message": diagnostic.message,
-        "file": source.map(SourceFile::name),
+        "file": source.map(|source| match &diagnostic.primary {
+            Some(label) => &source.file(source.file_at(label.span.start)).name,
+            None => source.name(),
+        }),
         "span": diagnostic.primary.as_ref().and_then(|label| place(label.span)),
         "label": diagnostic.primary.as_ref().map(|label| &label.text),
         "secondary": diagnostic.secondary.iter()
@@ -94,9 +112,11 @@ pub fn json(diagnostic: &Diagnostic, source: Option<&SourceFile>) -> Value {
 fn place(source: &SourceFile, span: Span) -> Value {
     let (line, column) = source.line_column(span.start);
     let (end_line, end_column) = source.line_column(span.end);
+    let file = source.file(source.file_at(span.start));
     json!({
-        "start": span.start,
-        "end": span.end,
+        "file": file.name,
+        "start": span.start - file.span.start,
+        "end": span.end.saturating_sub(file.span.start),
         "line": line,
         "column": column,
         "end_line": end_line,

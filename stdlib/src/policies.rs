@@ -1,4 +1,4 @@
-//! The standard library: complete policies with their tests, as source.
+//! The standard library: complete policies with their tests, and modules for others, as source.
 
 /// A policy of the standard library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,10 +9,18 @@ pub struct Policy {
     pub text: &'static str,
 }
 
+/// What `std::NAME` means in a policy: a module, or a policy that serves as one.
+pub fn module(name: &str) -> Option<&'static Policy> {
+    MODULES.iter().find(|module| module.name == name).or_else(|| policy(name))
+}
+
 /// The policy called `name`.
 pub fn policy(name: &str) -> Option<&'static Policy> {
     POLICIES.iter().find(|policy| policy.name == name)
 }
+
+/// Modules without rules of their own, by name: for `use std::NAME`.
+pub const MODULES: &[Policy] = &[Policy { name: "dc", text: include_str!("../modules/dc.tcp") }];
 
 macro_rules! policies {
     ($($name:literal),* $(,)?) => {

@@ -5,11 +5,13 @@
 //! | `tcp` | nothing to report, its tests pass; names that only the text uses may be unused |
 //! | `tcp,warns W0908` | no error, and this warning |
 //! | `tcp,fails E0303` | this error |
+//! | `tcp,file nets.tcp` | a file beside the policies of the document |
 
 use std::fs;
 
 use tcpc_compiler::{Options, compile};
 use tcpc_lang::diag::Code;
+use tcpc_lang::modules::load;
 use tcpc_lang::source::SourceFile;
 use tcpc_lang::{Analysis, analyze};
 use tcpc_runtime::report::render;
@@ -29,9 +31,9 @@ fn codes(source: &SourceFile) -> (Analysis, Vec<&'static str>) {
     (analysis, codes)
 }
 
-fn check(document: &str, block: &Block) {
+fn check(document: &str, block: &Block, files: &[(&str, &str)]) {
     let place = format!("{document}:{}", block.line);
-    let source = SourceFile::new("example.tcp", &block.text);
+    let source = load(SourceFile::new("example.tcp", &block.text), files);
     let (analysis, found) = codes(&source);
     match block.info.split([',', ' ']).collect::<Vec<_>>().as_slice() {
         ["tcp"] => assert!(found.is_empty(), "{place}: {:#?}", analysis.diagnostics),
@@ -58,7 +60,11 @@ fn policies_in_documents_do_what_is_said() {
         let policies: Vec<Block> =
             blocks(&text).into_iter().filter(|block| block.info.starts_with("tcp")).collect();
         assert!(!policies.is_empty(), "{document} has no policy");
-        policies.iter().for_each(|block| check(document, block));
+        let (files, policies): (Vec<Block>, Vec<Block>) =
+            policies.into_iter().partition(|block| block.info.starts_with("tcp,file "));
+        let files: Vec<(&str, &str)> =
+            files.iter().map(|block| (&block.info["tcp,file ".len()..], block.text.as_str())).collect();
+        policies.iter().for_each(|block| check(document, block, &files));
     }
 }
 

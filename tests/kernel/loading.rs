@@ -65,7 +65,7 @@ fn jiffies_are_those_of_this_kernel_and_hits_are_counted() {
 fn a_refused_program_shows_the_line_of_the_policy_and_leaves_nothing() {
     let Some(lab) = lab() else { return };
     let mut spec = programs::of_code("refused", vec![mov64_imm(0, 1), ldx(Size::W, 2, 1, 400), exit()]);
-    spec.lines.push(Line { slot: 1, line: 2, column: 1 });
+    spec.lines.push(Line { slot: 1, file: 0, line: 2, column: 1 });
     let error = lab.client.attach(&programs::bytes(&spec)).unwrap_err();
     let LoaderError::Refused(refusal) = error else { panic!("{error}") };
     assert!(refusal.reason.contains("invalid bpf_context access off=400"), "{}", refusal.reason);

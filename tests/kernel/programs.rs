@@ -19,12 +19,11 @@ pub fn of_code(name: &str, code: Vec<Insn>) -> ObjectSpec {
         name: name.into(),
         code,
         relocations: Vec::new(),
-        lines: vec![Line { slot: 0, line: 1, column: 1 }],
+        lines: vec![Line { slot: 0, file: 0, line: 1, column: 1 }],
         maps: Vec::new(),
         rodata: Vec::new(),
         bss: Vec::new(),
-        source_name: format!("{name}.tcp"),
-        source_text: "on first -> 1\non second -> 2\n".into(),
+        sources: vec![(format!("{name}.tcp"), "on first -> 1\non second -> 2\n".into())],
         manifest: Manifest { format: FORMAT, policy: name.into(), ..Manifest::default() },
     }
 }

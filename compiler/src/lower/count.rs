@@ -20,7 +20,7 @@ impl Lowerer<'_> {
     pub fn declare_counters(&mut self) {
         for counter in &self.program.counters {
             let symbol = match counter.key {
-                None => format!("count_{}", counter.name),
+                None => self.count_symbol(&counter.name),
                 Some(_) => self.map_name(&counter.name),
             };
             let key = counter.key.map(|key| key.name().to_owned());
@@ -52,9 +52,18 @@ impl Lowerer<'_> {
         std::iter::once(plain.clone()).chain(numbered).find(is_free).unwrap_or_default()
     }
 
+    /// The counter `b` of a module `a` is `a::b`, and nothing keeps a policy from having an `a__b`.
+    fn count_symbol(&self, name: &str) -> String {
+        let plain = format!("count_{}", symbol_part(name));
+        let numbered = (self.counters.len()..).map(|number| format!("{plain}_{number}"));
+        let is_free = |symbol: &String| self.counters.iter().all(|other| other.symbol != *symbol);
+        std::iter::once(plain.clone()).chain(numbered).find(is_free).unwrap_or_default()
+    }
+
     /// A counter's name as the kernel can keep it. Of two that only differ further back, the second gets a
     /// number at its end.
     pub fn map_name(&self, name: &str) -> String {
+        let name = symbol_part(name);
         let cut = |length: usize| name.chars().take(length).collect::<String>();
         let numbered = (self.counters.len()..).map(|number| {
             let number = format!("_{number}");

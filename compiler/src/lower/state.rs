@@ -16,6 +16,7 @@ use tcpc_stdlib::kernel::{BPF_NOEXIST, SK_STORAGE_CREATE};
 use tcpc_stdlib::manifest::state::{ADDRESS_BYTES, CellInfo, FlowInfo, KeyInfo, NUMBER_BYTES, TableInfo};
 use tcpc_stdlib::unit::Type;
 
+use super::action::symbol_part;
 use super::address::words_of;
 use super::expr::Operand;
 use super::{Lowerer, kernel_helper};
@@ -340,7 +341,7 @@ impl Lowerer<'_> {
         let mut bytes = vec![0; first_cell(locked) as usize];
         bytes.extend(cells.iter().flat_map(|cell| cell.default.to_le_bytes()));
         let ty = row_type(name, cells, locked);
-        let constant = self.b.constant(Global { name: format!("first_{name}"), ty, bytes });
+        let constant = self.b.constant(Global { name: format!("first_{}", symbol_part(name)), ty, bytes });
         self.b.value(InstData::ConstantAddr(constant, 0))
     }
 
@@ -371,7 +372,7 @@ fn kind_of(table: &Table) -> MapKind {
 }
 
 fn full_symbol(name: &str) -> String {
-    format!("unkept_{name}")
+    format!("unkept_{}", symbol_part(name))
 }
 
 fn key_type(table: &Table) -> DataType {
@@ -386,13 +387,13 @@ fn key_type(table: &Table) -> DataType {
         let name = if twice { format!("{}_{}", key.name, members.len()) } else { key.name.clone() };
         members.push((name, ty));
     }
-    DataType::Struct(format!("{}_key", table.name), members)
+    DataType::Struct(format!("{}_key", symbol_part(&table.name)), members)
 }
 
 fn row_type(name: &str, cells: &[Cell], locked: bool) -> DataType {
     let lock = locked.then(|| ("_lock".to_owned(), DataType::SpinLock));
     let cells = cells.iter().map(|cell| (cell.name.clone(), DataType::U64));
-    DataType::Struct(format!("{name}_row"), lock.into_iter().chain(cells).collect())
+    DataType::Struct(format!("{}_row", symbol_part(name)), lock.into_iter().chain(cells).collect())
 }
 
 fn describe_cells(cells: &[Cell], locked: bool) -> Vec<CellInfo> {

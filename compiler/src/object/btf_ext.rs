@@ -3,6 +3,8 @@
 //! The kernel refuses records that do not ascend, that lie on the second half of a 64-bit load, or a
 //! function whose first instruction has none (`check_btf_line` in `kernel/bpf/verifier.c`).
 
+use std::collections::HashMap;
+
 use super::btf::{self, Btf, TypeId};
 use super::{Line, ObjectSpec};
 use crate::bpf::Op;
@@ -36,12 +38,16 @@ fn lines(spec: &ObjectSpec, section: u32, btf: &mut Btf) -> Vec<u8> {
     if records.is_empty() {
         return Vec::new();
     }
-    let file = btf.string(&printable(&spec.source_name));
-    let source: Vec<&str> = spec.source_text.lines().collect();
+    let mut files: HashMap<usize, (u32, Vec<&str>)> = HashMap::new();
 
     let mut bytes = words(&[LINE_RECORD_SIZE, section, records.len() as u32]);
-    for Line { slot, line, column } in records {
-        let text = (line as usize).checked_sub(1).and_then(|index| source.get(index)).copied();
+    for Line { slot, file, line, column } in records {
+        let (file, lines) = files.entry(file).or_insert_with(|| {
+            let (name, text) = spec.sources.get(file).map_or(("", ""), |(name, text)| (name, text));
+            (btf.string(&printable(name)), text.lines().collect())
+        });
+        let file = *file;
+        let text = (line as usize).checked_sub(1).and_then(|index| lines.get(index)).copied();
         let text = btf.string(&printable(text.unwrap_or_default()));
         let column_max = (1 << COLUMN_BITS) - 1;
         let place = line.min(u32::MAX >> COLUMN_BITS) << COLUMN_BITS | column.min(column_max);

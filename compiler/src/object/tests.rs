@@ -28,7 +28,7 @@ pub(crate) fn sample() -> ObjectSpec {
     code.push(atomic_add(Size::DW, 1, 2, 16));
     code.extend(ld_imm64(1, 0, 0));
     code.extend([ldx(Size::W, 2, 1, 0), stx(Size::W, 6, 2, 4), mov64_imm(0, 1), exit()]);
-    let line = |slot, line, column| Line { slot, line, column };
+    let line = |slot, line, column| Line { slot, file: 0, line, column };
     ObjectSpec {
         weak_calls: false,
         name: "wan".into(),
@@ -63,8 +63,10 @@ pub(crate) fn sample() -> ObjectSpec {
                 bytes: vec![],
             },
         ],
-        source_name: "wan.tcp".into(),
-        source_text: "on timeout_init {\n    count ports by local_port\n\treply é\n}\n".into(),
+        sources: vec![(
+            "wan.tcp".into(),
+            "on timeout_init {\n    count ports by local_port\n\treply é\n}\n".into(),
+        )],
         manifest: Manifest { format: 1, policy: "wan".into(), ..Manifest::default() },
     }
 }
@@ -153,7 +155,7 @@ fn lines_carry_their_text_and_clamped_columns() {
 #[test]
 fn line_records_ascend_and_miss_second_halves() {
     let mut spec = sample();
-    let at = |slot, line| Line { slot, line, column: 1 };
+    let at = |slot, line| Line { slot, file: 0, line, column: 1 };
     spec.lines = vec![at(1, 1), at(1, 2), at(3, 1), at(3, 2), at(6, 3), at(9_999, 4)];
     let object = read(&write(&spec).unwrap()).unwrap();
     let slots: Vec<_> = object.lines.iter().map(|line| (line.slot, line.line)).collect();

@@ -48,12 +48,14 @@ impl<'a> Checker<'a> {
         if self.globals.is_broken(&name.text) {
             return None;
         }
-        let own = self
-            .globals
-            .rows()
-            .iter()
-            .filter(|row| matches!(row.kind, GlobalKind::Let(item) if item.params.is_some()));
-        let own: Vec<&str> = own.map(|row| row.name.text.as_str()).collect();
+        if let Some(unknown) = self.unknown_in_module(&name.text, name.span) {
+            return self.fail(unknown);
+        }
+        let is_function = |name: &&str| {
+            let row = self.globals.get(name);
+            row.is_some_and(|row| matches!(row.kind, GlobalKind::Let(item) if item.params.is_some()))
+        };
+        let own: Vec<&str> = self.globals.visible().into_iter().filter(is_function).collect();
         let built_in = BUILTINS.iter().filter(|row| row.signature.contains('(')).map(|row| row.name);
         let diagnostic = Diagnostic::new(
             Code::UnknownFunction,
@@ -61,8 +63,10 @@ impl<'a> Checker<'a> {
             name.span,
             "no such function",
         );
-        let diagnostic = did_you_mean(diagnostic, &name.text, name.span, own.into_iter().chain(built_in));
-        self.fail(diagnostic)
+        self.fail(match self.globals.module_with(&name.text) {
+            Some(_) => self.name_the_module(diagnostic, &name.text, name.span),
+            None => did_you_mean(diagnostic, &name.text, name.span, own.into_iter().chain(built_in)),
+        })
     }
 
     fn call_builtin(

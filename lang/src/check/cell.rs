@@ -216,6 +216,9 @@ impl<'a> Checker<'a> {
         if self.globals.is_broken(&name.text) {
             return None;
         }
+        if let Some(unknown) = self.unknown_in_module(&name.text, name.span) {
+            return self.fail(unknown);
+        }
         let local = self.scope.locals.iter().find(|local| local.name == name.text).map(|local| local.span);
         let declared = local.or(self.globals.get(&name.text).map(|global| global.name.span));
         let message = format!("there is no table `{}`", name.text);

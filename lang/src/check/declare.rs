@@ -8,27 +8,43 @@ use tcpc_stdlib::field::field;
 use tcpc_stdlib::kernel::tcp_state;
 use tcpc_stdlib::option::option;
 
+use super::uses::{Import, Module};
 use super::{Checker, Place, Scope, Term};
 use crate::ast::{self, Item, Name};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{HeaderId, SetId, TableId};
-use crate::source::Span;
+use crate::source::{FileId, Span};
 
 /// Words before the name in a declaration, also of constructs that this version does not have.
 const DECLARING: &[&str] = &["const", "let", "set", "param", "mutable", "table", "flow", "event", "option"];
 
-/// The declarations of a policy, by name.
+/// The declarations of a policy and its modules, by name.
 #[derive(Default)]
 pub struct Globals<'a> {
-    by_name: HashMap<&'a str, usize>,
+    /// The file whose names are meant.
+    file: FileId,
+    /// What names mean in each file.
+    files: Vec<Names<'a>>,
     rows: Vec<Global<'a>>,
+    has_gaps: bool,
+}
+
+/// What names mean in a file.
+#[derive(Default)]
+pub struct Names<'a> {
+    pub by_name: HashMap<&'a str, usize>,
+    /// Modules, by what stands before `::`.
+    pub modules: HashMap<&'a str, Module<'a>>,
+    /// Which of the names come from modules.
+    pub imports: HashMap<&'a str, Import<'a>>,
     /// Names whose declaration could not be read: whatever is said of them would be a guess.
     broken: HashSet<&'a str>,
-    has_gaps: bool,
 }
 
 /// One declaration.
 pub struct Global<'a> {
+    /// Where it stands.
+    pub file: FileId,
     pub name: &'a Name,
     pub kind: GlobalKind<'a>,
     pub used: bool,
@@ -50,21 +66,49 @@ pub enum GlobalKind<'a> {
 }
 
 impl<'a> Globals<'a> {
+    /// No declarations, of so many files.
+    pub fn new(files: usize) -> Globals<'a> {
+        let files = std::iter::repeat_with(Names::default).take(files).collect();
+        Globals { files, ..Globals::default() }
+    }
+
+    /// From now on names mean what they mean in this file; returns the one before.
+    pub fn enter(&mut self, file: FileId) -> FileId {
+        std::mem::replace(&mut self.file, file)
+    }
+
     /// Looks a name up and notes that it is used.
     pub fn use_name(&mut self, name: &str) -> Option<&mut Global<'a>> {
-        let row = self.rows.get_mut(*self.by_name.get(name)?)?;
+        let index = self.find(name)?;
+        self.note_use(name);
+        let row = self.rows.get_mut(index)?;
         row.used = true;
         Some(row)
     }
 
-    /// Looks a name up.
+    /// Looks a name up, `NAME` or `MODULE::NAME`.
     pub fn get(&self, name: &str) -> Option<&Global<'a>> {
-        self.rows.get(*self.by_name.get(name)?)
+        self.rows.get(self.find(name)?)
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        let names = self.files.get(self.file.index())?;
+        let Some((module, name)) = name.rsplit_once("::") else { return names.by_name.get(name).copied() };
+        self.own(names.modules.get(module)?.file?, name)
+    }
+
+    /// What a file itself declares under a name.
+    pub fn own(&self, file: FileId, name: &str) -> Option<usize> {
+        let index = *self.files.get(file.index())?.by_name.get(name)?;
+        (self.rows.get(index)?.file == file).then_some(index)
     }
 
     /// Whether this name has a declaration that could not be read.
     pub fn is_broken(&self, name: &str) -> bool {
-        self.broken.contains(name)
+        let Some(names) = self.files.get(self.file.index()) else { return false };
+        let Some((module, name)) = name.rsplit_once("::") else { return names.broken.contains(name) };
+        let Some(module) = names.modules.get(module) else { return false };
+        module.file.is_none_or(|file| self.files[file.index()].broken.contains(name))
     }
 
     /// Whether there are declarations or uses that could not be read.
@@ -72,23 +116,51 @@ impl<'a> Globals<'a> {
         self.has_gaps
     }
 
-    /// Notes the name that an unreadable item seems to declare.
-    fn add_broken(&mut self, text: Option<&'a str>) {
+    /// Notes the name that an unreadable item of a file seems to declare.
+    fn add_broken(&mut self, file: FileId, text: Option<&'a str>) {
         self.has_gaps = true;
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let words = text.unwrap_or("").split(|c| !is_part(c)).filter(|word| !word.is_empty());
         let mut words = words.skip_while(|word| DECLARING.contains(word));
-        self.broken.extend(words.next());
+        self.names(file).broken.extend(words.next());
+    }
+
+    /// What names mean in the file at hand.
+    pub fn names_here(&mut self) -> Option<&mut Names<'a>> {
+        self.files.get_mut(self.file.index())
+    }
+
+    /// What names mean in a file.
+    pub fn names_of(&self, file: FileId) -> Option<&Names<'a>> {
+        self.files.get(file.index())
+    }
+
+    /// The file at hand.
+    pub fn file(&self) -> FileId {
+        self.file
+    }
+
+    /// Whether this name of a file has a declaration that could not be read.
+    pub fn is_broken_in(&self, file: FileId, name: &str) -> bool {
+        self.names_of(file).is_some_and(|names| names.broken.contains(name))
+    }
+
+    fn names(&mut self, file: FileId) -> &mut Names<'a> {
+        if self.files.len() <= file.index() {
+            self.files.resize_with(file.index() + 1, Names::default);
+        }
+        &mut self.files[file.index()]
     }
 
     /// Notes that a declaration is wrong: whatever is said of its uses would be a guess.
     pub fn mark_broken(&mut self, name: &'a str) {
-        self.broken.insert(name);
+        let file = self.file;
+        self.names(file).broken.insert(name);
     }
 
     /// Notes the id of a header option. A second declaration of the name changes nothing.
     pub fn set_header(&mut self, name: &str, id: HeaderId) {
-        let row = self.by_name.get(name).and_then(|index| self.rows.get_mut(*index));
+        let row = self.own(self.file, name).and_then(|index| self.rows.get_mut(index));
         if let Some(Global { kind: GlobalKind::Header(made @ None), .. }) = row {
             *made = Some(id);
         }
@@ -96,7 +168,7 @@ impl<'a> Globals<'a> {
 
     /// Notes the id of a table. A second declaration of the name changes nothing.
     pub fn set_table(&mut self, name: &str, id: TableId) {
-        let row = self.by_name.get(name).and_then(|index| self.rows.get_mut(*index));
+        let row = self.own(self.file, name).and_then(|index| self.rows.get_mut(index));
         if let Some(Global { kind: GlobalKind::Table(made @ None), .. }) = row {
             *made = Some(id);
         }
@@ -117,6 +189,8 @@ impl<'a> Checker<'a> {
     /// Collects the declarations of the whole policy, so that their order does not matter.
     pub(super) fn declare(&mut self, policy: &'a ast::Policy) {
         for item in &policy.items {
+            let file = self.source.file_at(item.span().start);
+            self.globals.enter(file);
             let (name, kind) = match item {
                 Item::Const(item) => (&item.name, GlobalKind::Const(item, None)),
                 Item::Let(item) => (&item.name, GlobalKind::Let(item)),
@@ -124,14 +198,14 @@ impl<'a> Checker<'a> {
                 Item::Header(item) => (&item.name, GlobalKind::Header(None)),
                 Item::Table(item) => (&item.name, GlobalKind::Table(None)),
                 Item::Unsupported(keyword) => {
-                    self.globals.add_broken(self.source.text().get(keyword.span.start as usize..));
+                    self.globals.add_broken(file, self.source.all_text().get(keyword.span.start as usize..));
                     continue;
                 }
                 Item::Error(span) => {
-                    self.globals.add_broken(Some(self.source.slice(*span)));
+                    self.globals.add_broken(file, Some(self.source.slice(*span)));
                     continue;
                 }
-                Item::Rule(_) | Item::Test(_) | Item::Flow(_) => continue,
+                Item::Use(_) | Item::Rule(_) | Item::Test(_) | Item::Flow(_) => continue,
             };
             if self.reject_reserved(name) {
                 continue;
@@ -141,19 +215,23 @@ impl<'a> Checker<'a> {
                 self.report(duplicate(&name.text, name.span, earlier));
                 continue;
             }
-            self.globals.by_name.insert(&name.text, self.globals.rows.len());
-            self.globals.rows.push(Global { name, kind, used: false });
+            let row = self.globals.rows.len();
+            self.globals.names(file).by_name.insert(&name.text, row);
+            self.globals.rows.push(Global { file, name, kind, used: false });
         }
+        self.uses(policy);
         self.parameters();
+        self.globals.enter(FileId::POLICY);
     }
 
     /// Parameters have names of their own too.
     fn parameters(&mut self) {
         let functions = self.globals.rows.iter().filter_map(|row| match row.kind {
-            GlobalKind::Let(item) => item.params.as_deref(),
+            GlobalKind::Let(item) => Some((row.file, item.params.as_deref()?)),
             _ => None,
         });
-        for params in functions.collect::<Vec<&'a [Name]>>() {
+        for (file, params) in functions.collect::<Vec<(FileId, &'a [Name])>>() {
+            self.globals.enter(file);
             for (index, param) in params.iter().enumerate() {
                 self.reject_reserved(param);
                 let earlier = params.iter().take(index).find(|other| other.text == param.text);
@@ -200,6 +278,8 @@ impl<'a> Checker<'a> {
     pub(super) fn unused(&mut self) {
         // What could not be read might use them.
         let certain = !self.globals.has_gaps();
+        // Without rules it is a module, and the names are for others.
+        let certain = certain && !self.program.rules.is_empty();
         let too_complex = self.diagnostics.iter().any(|found| found.code == Code::TooComplex);
         if too_complex {
             // Names that were not reached are no finding, and each could be as large again.
@@ -212,7 +292,7 @@ impl<'a> Checker<'a> {
             .globals
             .rows()
             .iter()
-            .filter(|row| !row.used)
+            .filter(|row| !row.used && row.file == FileId::POLICY)
             .map(|row| (row.name, row.kind.clone()))
             .collect();
         for (name, kind) in unused {

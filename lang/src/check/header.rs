@@ -11,7 +11,7 @@ use super::{Checker, Place, Term, fold, words};
 use crate::ast::{self, Expr as Ast, ExprKind as AstKind, Item, Name};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, HeaderField, HeaderId, HeaderOption};
-use crate::source::Span;
+use crate::source::{FileId, Span};
 
 /// The name of a field that is always 0.
 const BLANK: &str = "_";
@@ -21,6 +21,7 @@ impl<'a> Checker<'a> {
     pub(super) fn headers(&mut self, policy: &'a ast::Policy) {
         for item in &policy.items {
             let Item::Header(item) = item else { continue };
+            self.globals.enter(self.source.file_at(item.span.start));
             match self.header(item) {
                 Some(header) => {
                     self.reject_shared(&header);
@@ -31,6 +32,7 @@ impl<'a> Checker<'a> {
                 None => self.globals.mark_broken(&item.name.text),
             }
         }
+        self.globals.enter(FileId::POLICY);
     }
 
     fn header(&mut self, item: &'a ast::Header) -> Option<HeaderOption> {
@@ -79,7 +81,8 @@ impl<'a> Checker<'a> {
                 .help(format!("fill the byte with a blank field: `_: u{missing}`")),
             );
         }
-        Some(HeaderOption { name: item.name.text.clone(), kind, exid, fields, span: item.name.span })
+        let name = self.public_name(&item.name.text, item.name.span);
+        Some(HeaderOption { name, kind, exid, fields, span: item.name.span })
     }
 
     /// `kind N`, `kind N id M`, `experimental M`.
@@ -199,6 +202,9 @@ impl<'a> Checker<'a> {
         }
         if self.globals.is_broken(&name.text) {
             return None;
+        }
+        if let Some(unknown) = self.unknown_in_module(&name.text, name.span) {
+            return self.fail(unknown);
         }
         let declared = self.globals.get(&name.text).map(|global| global.name.span);
         let known: Vec<String> = self.program.headers.iter().map(|header| header.name.clone()).collect();

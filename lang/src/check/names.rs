@@ -120,7 +120,10 @@ impl<'a> Checker<'a> {
 
     fn unknown_name(&mut self, text: &str, span: Span) -> Option<Term> {
         let locals: Vec<String> = self.scope.locals.iter().map(|local| local.name.clone()).collect();
-        let globals: Vec<&str> = self.globals.rows().iter().map(|row| row.name.text.as_str()).collect();
+        if let Some(unknown) = self.unknown_in_module(text, span) {
+            return self.fail(unknown);
+        }
+        let globals = self.globals.visible();
         let candidates = locals
             .iter()
             .map(String::as_str)
@@ -137,6 +140,7 @@ impl<'a> Checker<'a> {
             "no field, option, constant or other name",
         );
         let diagnostic = match text {
+            _ if self.globals.module_with(text).is_some() => self.name_the_module(diagnostic, text, span),
             "kernel" => {
                 diagnostic.help("`kernel has NAME` asks for what a kernel has; versions are not compared")
             }
@@ -234,7 +238,7 @@ impl<'a> Checker<'a> {
         used: Span,
         work: impl FnOnce(&mut Self) -> Option<Term>,
     ) -> Option<Term> {
-        if let Some(start) = self.inlining.iter().position(|(outer, _)| *outer == name.text) {
+        if let Some(start) = self.inlining.iter().position(|(outer, _)| outer.span == name.span) {
             return self.recursion(name, start);
         }
         if self.inlining.len() >= MAX_INLINING {
@@ -245,8 +249,8 @@ impl<'a> Checker<'a> {
                 "too deep",
             ));
         }
-        self.inlining.push((&name.text, used));
-        let result = work(self);
+        self.inlining.push((name, used));
+        let result = self.in_file_of(name.span, work);
         self.inlining.pop();
         if self.inlining.is_empty() {
             self.inlined = 0;
@@ -255,7 +259,7 @@ impl<'a> Checker<'a> {
     }
 
     fn recursion(&mut self, name: &ast::Name, start: usize) -> Option<Term> {
-        let cycle: Vec<&str> = self.inlining[start..].iter().map(|(name, _)| *name).collect();
+        let cycle: Vec<&str> = self.inlining[start..].iter().map(|(name, _)| name.text.as_str()).collect();
         let message = match cycle.as_slice() {
             [_] => format!("`{}` is defined by itself", name.text),
             _ => format!("`{}` is defined by itself: {} → `{}`", name.text, arrows(&cycle), name.text),

@@ -48,7 +48,7 @@ impl<'a> Checker<'a> {
         let mut ended = Ended::new();
         for item in &policy.items {
             if let Item::Rule(rule) = item {
-                self.rule(rule, &mut ended);
+                self.in_file_of(rule.span, |checker| checker.rule(rule, &mut ended));
             }
         }
         self.check_header_space();
@@ -263,11 +263,12 @@ impl<'a> Checker<'a> {
     fn rule_name(&mut self, rule: &ast::Rule, events: &[&'static Event], id: RuleId) -> String {
         let name = match &rule.label {
             Some(label) => {
-                if let Some(earlier) = self.labels.get(&label.text) {
+                let name = self.public_name(&label.text, label.span);
+                if let Some(earlier) = self.labels.get(&name) {
                     let earlier = self.program.rules.get(earlier.index()).map(|rule| rule.head);
                     self.report(duplicate(&label.text, label.span, earlier.unwrap_or_default()));
                 }
-                label.text.clone()
+                name
             }
             None => {
                 let what = match (&rule.head, events) {
@@ -277,7 +278,7 @@ impl<'a> Checker<'a> {
                     (ast::Head::On(_), events) => joined(events.iter().map(|event| event.name)),
                 };
                 let (line, column) = self.source.line_column(rule.span.start);
-                let name = format!("{what}@{line}");
+                let name = self.public_name(&format!("{what}@{line}"), rule.span);
                 if self.labels.contains_key(&name) { format!("{name}:{column}") } else { name }
             }
         };

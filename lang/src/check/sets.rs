@@ -10,7 +10,7 @@ use crate::ast::{self, Expr as Ast, ExprKind as AstKind};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Set, SetId, Value};
 use crate::show::show_ip;
-use crate::source::Span;
+use crate::source::{FileId, Span};
 
 /// An element: its smallest and its largest member, and its place.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,9 @@ impl<'a> Checker<'a> {
     /// Makes the policy's sets and evaluates its constants, in the order of the source.
     pub(super) fn sets(&mut self) {
         for index in 0..self.globals.rows().len() {
+            let Some(row) = self.globals.row(index) else { break };
+            let file = row.file;
+            self.globals.enter(file);
             let Some(row) = self.globals.row(index) else { break };
             match row.kind.clone() {
                 // Working a constant out ahead of its uses is no use.
@@ -44,6 +47,7 @@ impl<'a> Checker<'a> {
                 GlobalKind::Let(_) | GlobalKind::Header(..) | GlobalKind::Table(..) => {}
             }
         }
+        self.globals.enter(FileId::POLICY);
     }
 
     /// A set; `wanted` is the type of what is looked for in it, if that is known.
@@ -75,7 +79,7 @@ impl<'a> Checker<'a> {
         let element = kind.map_or(Type::Int, |(ty, _)| ty);
         let ranges = self.merge(members);
         let id = SetId(self.program.sets.len() as u32);
-        let name = name.map(|name| name.text.clone());
+        let name = name.map(|name| self.public_name(&name.text, name.span));
         self.program.sets.push(Set { name, element, ranges, span });
         Some(id)
     }

@@ -200,7 +200,8 @@ impl<'a> Checker<'a> {
             );
         }
         let ty = key.as_ref().map(|key| key.ty);
-        let id = match self.counters.get(name.text.as_str()).copied() {
+        let public = self.public_name(&name.text, name.span);
+        let id = match self.counters.get(&public).copied() {
             Some(id) => {
                 let counter = &self.program.counters[id.index()];
                 let (declared, first) = (counter.key, counter.span);
@@ -225,8 +226,8 @@ impl<'a> Checker<'a> {
             }
             None => {
                 let id = CounterId(self.program.counters.len() as u32);
-                self.program.counters.push(Counter { name: name.text.clone(), key: ty, span: name.span });
-                self.counters.insert(&name.text, id);
+                self.program.counters.push(Counter { name: public.clone(), key: ty, span: name.span });
+                self.counters.insert(public, id);
                 id
             }
         };

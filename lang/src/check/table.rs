@@ -11,7 +11,7 @@ use super::{Checker, Place, Scope, words};
 use crate::ast::{self, Item, Name};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Cell, Flow, Key, Table, TableId, Value};
-use crate::source::Span;
+use crate::source::{FileId, Span};
 
 /// Rows of a table at most.
 const ROWS_MAX: u64 = 1 << 20;
@@ -58,6 +58,7 @@ impl<'a> Checker<'a> {
     /// What the policy remembers.
     pub(super) fn state(&mut self, policy: &'a ast::Policy) {
         for item in &policy.items {
+            self.globals.enter(self.source.file_at(item.span().start));
             match item {
                 Item::Flow(flow) => self.flow(flow),
                 Item::Table(item) => match self.table(item) {
@@ -71,6 +72,7 @@ impl<'a> Checker<'a> {
                 _ => {}
             }
         }
+        self.globals.enter(FileId::POLICY);
     }
 
     fn flow(&mut self, item: &'a ast::Flow) {
@@ -114,7 +116,7 @@ impl<'a> Checker<'a> {
             self.only_counts(&cells, &item.cells, word)?;
         }
         Some(Table {
-            name: name.text.clone(),
+            name: self.public_name(&name.text, name.span),
             keys,
             cells,
             max: clauses.max?,

@@ -219,7 +219,8 @@ impl<'a> Checker<'a> {
     pub(super) fn counter_value(&mut self, name: &Name, span: Span) -> Option<Expr> {
         self.only_in_tests("a counter", span)?;
         let Some(&id) = self.counters.get(name.text.as_str()) else {
-            let known: Vec<&str> = self.counters.keys().copied().collect();
+            let known: Vec<String> = self.counters.keys().cloned().collect();
+            let known = known.iter().map(String::as_str).collect();
             return self.unknown_subject("counter", "a rule makes one with `count NAME`", name, known);
         };
         if self.program.counters[id.index()].key.is_some() {

@@ -82,6 +82,11 @@ codes! {
     E0215 UnknownFeature    Error   "a name after `kernel has` that kernels do not differ in";
     E0216 UnknownTable      Error   "a name that is no table of the policy";
     E0217 UnknownCell       Error   "a cell that the table or the connection's memory does not have";
+    E0221 UnknownModule     Error   "a module that does not exist";
+    E0222 UnreadableModule  Error   "a file that a policy uses and that cannot be read";
+    E0223 BadPath           Error   "a path that does not lead to a file of the policy";
+    E0224 ModuleCycle       Error   "files that use one another in a circle";
+    E0225 NotInModule       Error   "a name that the module does not have";
     // 03: types and units.
     E0301 TypeMismatch      Error   "a value of another type than the place needs";
     E0302 UnitMismatch      Error   "two quantities whose units differ";
@@ -186,4 +191,6 @@ codes! {
     W0920 NoRules           Warning "a policy without any rule";
     W0921 OtherFamily       Warning "an option of one address family where the other comes by";
     W0922 HeaderMayNotFit   Warning "header options that may not fit into a segment together";
+    W0931 UnusedModule      Warning "a module of which no name is used";
+    W0932 IncludedTwice     Warning "a module whose rules are part of the policy already";
 }

@@ -3,7 +3,9 @@
 
 use lalrpop_util::ErrorRecovery;
 
-use crate::ast::{BinaryOp, ChangeOp, Expr, ExprKind, Given, Name, Place, Reply, Step, Stmt};
+use crate::ast::{
+    BinaryOp, ChangeOp, Expr, ExprKind, Given, ModuleName, Name, Place, Reply, Step, Stmt, Use,
+};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::suggest::closest;
@@ -25,16 +27,26 @@ impl<'s> Context<'s> {
     }
 }
 
+/// `use MODULE …`, `include MODULE …`.
+pub fn used(
+    include: bool,
+    (module, place): (ModuleName, Span),
+    alias: Option<Name>,
+    names: Option<Vec<Name>>,
+    l: u32,
+    r: u32,
+) -> Use {
+    Use { include, module, place, alias, names, span: span(l, r) }
+}
+
 /// A construct of the language that this version does not have.
 pub fn not_yet(what: &str, span: Span) -> Diagnostic {
     let (construct, help) = match what {
         "param" => ("parameters are", Some("write a `const`, and build again to change it")),
         "mutable" => ("mutable sets are", Some("write an immutable one: `set NAME = { … }`")),
-        "set from" => ("sets from a file are", Some("write the elements in braces: `set NAME = { … }`")),
         "event" => ("event declarations are", None),
         "emit" => ("`emit` is", Some("`count` counts how often a place is reached")),
         "observe" => ("`observe` is", Some("`count` counts how often a place is reached")),
-        "use" | "include" | "::" => ("modules are", Some("copy what is needed into this file")),
         "experiment" => {
             ("experiments are", Some("`when hash(remote_ip) % 2 == 0` splits the peers in halves"))
         }
@@ -129,12 +141,6 @@ pub fn member_stmt(cx: &mut Context, place: Place, op: ChangeOp, value: Expr, l:
     );
     cx.diagnostics.push(diagnostic);
     Stmt::Error(span(l, r))
-}
-
-/// An expression that this version does not have.
-pub fn later_expr(cx: &mut Context, keyword: &str, span: Span) -> Expr {
-    cx.diagnostics.push(not_yet(keyword, span));
-    Expr { kind: ExprKind::Error, span }
 }
 
 /// `kernel has 6.15`.

@@ -7,7 +7,7 @@ use super::expected::Expected;
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::suggest::closest;
-use crate::token::{KEYWORDS, Spanned, Token, fraction_without_unit};
+use crate::token::{KEYWORDS, Soft, Spanned, Token, fraction_without_unit};
 
 /// The item around an error.
 pub struct Surroundings<'s, 't> {
@@ -72,6 +72,7 @@ impl Surroundings<'_, '_> {
             Some(Token::Const) => "constant",
             Some(Token::Let) => "definition",
             Some(Token::Set) => "set",
+            Some(Token::Soft(Soft::Use | Soft::Include)) => "use of a module",
             Some(Token::Test) if in_block => "step",
             Some(Token::Test) => "test",
             _ if in_block => "statement",
@@ -123,6 +124,9 @@ impl Surroundings<'_, '_> {
         let written = self.slice(span);
         let last = self.before(span).last().map(|last| last.0);
         match token {
+            Token::Name(word) if last == Some(Token::Soft(Soft::From)) => {
+                diagnostic.help("the name of a file stands in quotes").suggest(span, format!("\"{word}\""))
+            }
             Token::Name(word) if expected.has("TEXT") => {
                 diagnostic.help("the name of a test stands in quotes").suggest(span, format!("\"{word}\""))
             }

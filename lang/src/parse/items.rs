@@ -39,16 +39,18 @@ impl Chunk<'_> {
 }
 
 /// First words of items that this version does not have.
-const LATER: &[&str] = &["param", "mutable", "event", "use", "include", "experiment"];
+const LATER: &[&str] = &["param", "mutable", "event", "experiment"];
 
-/// Cuts a file into items, and reports what is not an item and which braces stay open.
+/// Cuts a file into items, and reports what is not an item and which braces stay open. The file is what stands
+/// in `text` from `start` on.
 pub fn split<'s>(
     text: &'s str,
+    start: usize,
     tokens: Vec<Spanned<'s>>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Chunk<'s>> {
     let mut file =
-        File { text, indents: indents(text, &tokens), tokens, end: last_character(text), unclosed: 0 };
+        File { text, indents: indents(text, start, &tokens), tokens, end: last_character(text), unclosed: 0 };
     let mut chunks = Vec::new();
     let mut at = 0;
     while at < file.tokens.len() {
@@ -76,11 +78,11 @@ pub(super) struct File<'s> {
     unclosed: u32,
 }
 
-fn indents(text: &str, tokens: &[Spanned]) -> Vec<Option<u32>> {
-    let mut end = 0;
+fn indents(text: &str, start: usize, tokens: &[Spanned]) -> Vec<Option<u32>> {
+    let mut end = start;
     let indents = tokens.iter().map(|(_, span)| {
         let between = text.get(end..span.start as usize).unwrap_or("");
-        let first = end == 0 || between.contains('\n');
+        let first = end == start || between.contains('\n');
         end = span.end as usize;
         first.then(|| between.len() as u32 - between.rfind('\n').map_or(0, |at| at as u32 + 1))
     });
@@ -134,7 +136,7 @@ impl<'s> File<'s> {
                 Token::Const
                 | Token::Set
                 | Token::Test
-                | Token::Soft(Soft::Option | Soft::Flow | Soft::Table),
+                | Token::Soft(Soft::Option | Soft::Flow | Soft::Table | Soft::Use | Soft::Include),
             ) => true,
             Some(Token::Name(_)) => {
                 self.token(at + 1) == Some(Token::Colon) && self.token(at + 2).is_some_and(begins_rule)
@@ -170,10 +172,6 @@ impl<'s> File<'s> {
         if let Some(word) = self.begins_later(at) {
             diagnostics.push(not_yet(word, span));
             return self.later(at, word, span);
-        }
-        if self.token(at) == Some(Token::Set) && self.name(at + 2) == Some("from") {
-            diagnostics.push(not_yet("set from", span.to(self.tokens[at + 2].1)));
-            return self.later(at, "set from", span);
         }
         if self.begins_surely(at) || self.token(at) == Some(Token::Let) {
             return self.item(at, diagnostics);
@@ -244,8 +242,9 @@ impl<'s> File<'s> {
     }
 
     fn ends_before(&self, start: usize, at: usize, closed: bool, on_margin: bool) -> bool {
-        // `NAME: on` is one start, not two.
-        let label = at == start + 2 && self.token(at).is_some_and(begins_rule);
+        // `NAME: on` is one start, not two; and `send NAME on`.
+        let uses = matches!(self.token(start), Some(Token::Soft(Soft::Use | Soft::Include)));
+        let label = at == start + 2 && !uses && self.token(at).is_some_and(begins_rule);
         !label && if closed { self.begins(at) } else { on_margin && self.begins_surely(at) }
     }
 

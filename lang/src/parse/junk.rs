@@ -10,7 +10,7 @@ impl<'s> File<'s> {
     /// What is wrong with a token that begins no item, and a token that was probably meant: its
     /// index from here.
     pub(super) fn junk(&self, at: usize) -> (Diagnostic, Option<(usize, Token<'s>)>) {
-        const WORDS: &str = "a policy is made of `on`, `let`, `const`, `set`, `flow`, `table`, `option`, `send`, `receive` and `test`";
+        const WORDS: &str = "a policy is made of `on`, `let`, `const`, `set`, `flow`, `table`, `option`, `send`, `receive`, `use`, `include` and `test`";
         let (token, span) = self.tokens[at];
         let unexpected =
             |what: String, label: &str| Diagnostic::new(Code::UnexpectedToken, what, span, label);
@@ -50,6 +50,9 @@ impl<'s> File<'s> {
                     _ if word == "receive" => {
                         diagnostic.help("a header option is waited for as `receive OPTION when CONDITION { … }`")
                     }
+                    _ if word == "use" || word == "include" => diagnostic.help(format!(
+                        "name a module of the standard library, `{word} std::NAME`, or a file, `{word} \"./nets.tcp\"`"
+                    )),
                     Some(Token::Assign) => diagnostic.help(format!(
                         "options are assigned in the braces of a rule, `on EVENT {{ {word} = … }}`; a constant is `const {word} = …`"
                     )),
@@ -98,6 +101,8 @@ impl<'s> File<'s> {
             ("option", Token::Soft(Soft::Option)),
             ("send", Token::Soft(Soft::Send)),
             ("receive", Token::Soft(Soft::Receive)),
+            ("use", Token::Soft(Soft::Use)),
+            ("include", Token::Soft(Soft::Include)),
         ];
         let ((Some(word), Some((_, span))), true) =
             ((self.name(at), self.tokens.get(at)), self.token(at + 1).is_some())

@@ -16,6 +16,8 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
         let (next, after) = (tokens.get(index + 1).copied(), tokens.get(index + 2).map(|next| next.0));
         if let Token::Name(word) = token {
             let name_follows = matches!(next, Some((Token::Name(_), place)) if same_line(text, span, place));
+            let subject_follows = name_follows || matches!(next, Some((Token::Path(_), _)));
+            let module_follows = matches!(next, Some((Token::Path(_) | Token::Str(_), _))) || name_follows;
             let starts = previous.is_none_or(|(before, place)| {
                 matches!(before, Token::OpenBrace | Token::CloseBrace | Token::Semicolon)
                     || !same_line(text, place, span)
@@ -26,8 +28,8 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
                 "sample" if matches!(next, Some((Token::Int(_) | Token::Quantity(_), _))) => {
                     Token::Soft(Soft::Sample)
                 }
-                "counter" if name_follows && after != Some(Token::Assign) => Token::Soft(Soft::Counter),
-                "rule" if (name_follows && after != Some(Token::Assign)) || is_text => {
+                "counter" if subject_follows && after != Some(Token::Assign) => Token::Soft(Soft::Counter),
+                "rule" if (subject_follows && after != Some(Token::Assign)) || is_text => {
                     Token::Soft(Soft::Rule)
                 }
                 "kernel" if matches!(next, Some((Token::Name("has"), place)) if same_line(text, span, place)) => {
@@ -38,9 +40,13 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
                 "option" if starts && name_follows => Token::Soft(Soft::Option),
                 "flow" if starts && matches!(next, Some((Token::OpenBrace, _))) => Token::Soft(Soft::Flow),
                 "table" if starts && name_follows => Token::Soft(Soft::Table),
-                "send" if (starts || labelled) && name_follows => Token::Soft(Soft::Send),
-                "receive" if (starts || labelled) && name_follows => Token::Soft(Soft::Receive),
+                "send" if (starts || labelled) && subject_follows => Token::Soft(Soft::Send),
+                "receive" if (starts || labelled) && subject_follows => Token::Soft(Soft::Receive),
                 "transmit" if starts && name_follows => Token::Soft(Soft::Transmit),
+                "use" if starts && module_follows => Token::Soft(Soft::Use),
+                "include" if starts && module_follows => Token::Soft(Soft::Include),
+                "as" if index >= 2 && begins_use(tokens[index - 2].0) => Token::Soft(Soft::As),
+                "from" if index >= 2 && tokens[index - 2].0 == Token::Set => Token::Soft(Soft::From),
                 "emit" | "observe" if starts && name_follows => Token::Later(word),
                 _ => token,
             };
@@ -51,6 +57,10 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
 
 fn is_soft(token: Option<Spanned>, word: Soft) -> bool {
     token.is_some_and(|(token, _)| token == Token::Soft(word))
+}
+
+fn begins_use(token: Token) -> bool {
+    matches!(token, Token::Soft(Soft::Use | Soft::Include))
 }
 
 /// Whether no line ends between the two.
@@ -114,7 +124,14 @@ fn compare_in_conditions(tokens: &mut [Spanned<'_>], diagnostics: &mut Vec<Diagn
             | Token::CloseBrace
             | Token::Semicolon
             | Token::Soft(
-                Soft::Option | Soft::Flow | Soft::Table | Soft::Send | Soft::Receive | Soft::Transmit,
+                Soft::Option
+                | Soft::Flow
+                | Soft::Table
+                | Soft::Send
+                | Soft::Receive
+                | Soft::Transmit
+                | Soft::Use
+                | Soft::Include,
             )
             | Token::Arrow
             | Token::Then

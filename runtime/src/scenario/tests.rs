@@ -61,7 +61,7 @@ fn policy_bytes() -> Vec<u8> {
     ]
     .concat();
     let global = |name: &str, ty| Global { name: name.into(), ty, bytes: Vec::new() };
-    let line = |slot, line| Line { slot, line, column: 1 };
+    let line = |slot, line| Line { slot, file: 0, line, column: 1 };
     let rule = |name: &str, line| RuleInfo {
         name: name.into(),
         events: Vec::new(),
@@ -81,8 +81,7 @@ fn policy_bytes() -> Vec<u8> {
         maps: Vec::new(),
         rodata: vec![global("jiffies_0", DataType::U32), global("unused", DataType::U64)],
         bss: vec![global("hits_syn", DataType::U64), global("hits_cc", DataType::U64)],
-        source_name: "p.tcp".into(),
-        source_text: TEXT.into(),
+        sources: vec![("p.tcp".into(), TEXT.into())],
         manifest: Manifest {
             format: FORMAT,
             rules: vec![rule("syn", 1), rule("cc", 2)],
