@@ -17,6 +17,7 @@ mod enable;
 mod expr;
 mod feature;
 mod header;
+mod measure;
 mod plan;
 mod prerequisite;
 mod reply;
@@ -70,6 +71,7 @@ pub fn lower(program: &Program, source: &SourceFile, options: &Options) -> Lower
     let mut lowerer = Lowerer::new(program, source, options);
     lowerer.lower_program();
     lowerer.complete_counters();
+    lowerer.complete_measures();
     Lowered {
         func: lowerer.b.finish(),
         hits: lowerer.hits,
@@ -140,6 +142,7 @@ impl<'a> Lowerer<'a> {
     fn lower_program(&mut self) {
         self.declare_counters();
         self.declare_state();
+        self.describe_measures();
         let plan = Plan::new(self.program);
         if let Some(rule) = self.program.rules.first() {
             self.b.set_span(rule.head);
@@ -258,6 +261,8 @@ impl<'a> Lowerer<'a> {
             StmtKind::Send(send) => self.lower_send(*send),
             StmtKind::Change { .. } => self.lower_changes(std::slice::from_ref(stmt)),
             StmtKind::Count(counter, key) => self.lower_count(*counter, key.as_ref()),
+            StmtKind::Observe(histogram, value) => self.lower_observe(*histogram, value),
+            StmtKind::Emit(record, values) => self.lower_emit(*record, values),
             StmtKind::Let(local, value) => {
                 let operand = self.lower_operand(value);
                 self.locals.insert(*local, operand);

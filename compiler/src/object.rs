@@ -14,7 +14,7 @@ mod read;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use tcpc_stdlib::kernel::{BPF_F_NO_PREALLOC, MAP_TYPE_SK_STORAGE};
+use tcpc_stdlib::kernel::{BPF_F_NO_PREALLOC, MAP_TYPE_RINGBUF, MAP_TYPE_SK_STORAGE};
 use tcpc_stdlib::kfunc::Kfunc;
 use tcpc_stdlib::manifest::Manifest;
 
@@ -116,6 +116,8 @@ pub enum MapKind {
     LruPerCpuHash = 10,
     /// `BPF_MAP_TYPE_SK_STORAGE`: values that live with sockets, as many as there are.
     SockStorage = MAP_TYPE_SK_STORAGE as isize,
+    /// `BPF_MAP_TYPE_RINGBUF`: no keys, no values, `max_entries` is its size in bytes.
+    RingBuffer = MAP_TYPE_RINGBUF as isize,
 }
 
 impl MapKind {

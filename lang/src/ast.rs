@@ -39,6 +39,8 @@ pub enum Item {
     Flow(Flow),
     /// `table NAME by KEYS max INT { CELLS }`
     Table(Box<Table>),
+    /// `event NAME { FIELDS }`
+    Record(Record),
     /// `[NAME:] HEAD [sample PERCENT] [when EXPR] BODY`
     Rule(Box<Rule>),
     /// `test "NAME" { STEPS }`
@@ -60,6 +62,7 @@ impl Item {
             Item::Header(item) => item.span,
             Item::Flow(item) => item.span,
             Item::Table(item) => item.span,
+            Item::Record(item) => item.span,
             Item::Rule(item) => item.span,
             Item::Test(item) => item.span,
             Item::Unsupported(keyword) => keyword.span,
@@ -256,6 +259,17 @@ impl ChangeOp {
     }
 }
 
+/// `event NAME { FIELDS }`: a kind of records.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Its name.
+    pub name: Name,
+    /// Names and types of its fields.
+    pub fields: Vec<(Name, Name)>,
+    /// The whole item.
+    pub span: Span,
+}
+
 /// `[NAME:] HEAD [sample PERCENT] [when EXPR] BODY`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
@@ -348,6 +362,24 @@ pub enum Stmt {
         /// The whole statement.
         span: Span,
     },
+    /// `observe NAME = EXPR`
+    Observe {
+        /// The histogram.
+        name: Name,
+        /// The value.
+        value: Expr,
+        /// The whole statement.
+        span: Span,
+    },
+    /// `emit NAME { FIELD = EXPR … }`
+    Emit {
+        /// The kind of records.
+        name: Name,
+        /// Its fields.
+        fields: Vec<(Name, Expr)>,
+        /// The whole statement.
+        span: Span,
+    },
     /// `let NAME = EXPR`
     Let {
         /// The name.
@@ -404,7 +436,7 @@ pub enum ExprKind {
     Prefix(u128, u8),
     /// Any other name: a field, an option, a constant, `client`, `ESTABLISHED`, …
     Name(String),
-    /// `NAME.NAME`: a field of a header option, or a cell of `flow`.
+    /// `NAME.NAME`: a field of a header option, a cell of `flow`, or a field of a record in a test.
     Member(Name, Name),
     /// `TABLE[KEYS].NAME`
     Cell(Box<Place>),
@@ -424,6 +456,10 @@ pub enum ExprKind {
     If(Box<Expr>, Box<Expr>, Box<Expr>),
     /// `counter NAME` in a test.
     Counter(Name),
+    /// `observed NAME` in a test.
+    Observed(Name),
+    /// `emitted NAME` in a test.
+    Emitted(Name),
     /// `rule NAME` in a test; the name may be of the form `timeout_init@7`.
     Rule(Name),
     /// `kernel has NAME`, `kernel has reading NAME`

@@ -21,6 +21,7 @@ mod fold;
 mod given;
 mod header;
 mod kernel;
+mod measure;
 mod members;
 mod names;
 mod ops;
@@ -43,7 +44,7 @@ use tcpc_stdlib::event::Event;
 
 use crate::ast;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{self, CounterId, Program, Role, RuleId};
+use crate::hir::{self, CounterId, HistogramId, Program, Role, RuleId};
 use crate::source::{SourceFile, Span};
 
 use declare::Globals;
@@ -58,6 +59,7 @@ pub fn check(policy: &ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnos
     checker.sets();
     checker.headers(policy);
     checker.state(policy);
+    checker.records(policy);
     checker.rules(policy);
     checker.warn_if_syn_is_not_saved();
     checker.warn_if_there_are_no_rules(policy);
@@ -153,6 +155,7 @@ struct Checker<'a> {
     globals: Globals<'a>,
     labels: HashMap<String, RuleId>,
     counters: HashMap<String, CounterId>,
+    histograms: HashMap<String, HistogramId>,
     scope: Scope,
     /// The names that are being worked out, outermost first, with the place of their use.
     inlining: Vec<(&'a ast::Name, Span)>,
@@ -182,6 +185,7 @@ impl<'a> Checker<'a> {
             globals: Globals::new(source.files().len()),
             labels: HashMap::new(),
             counters: HashMap::new(),
+            histograms: HashMap::new(),
             scope: Scope::new(Place::Constant),
             inlining: Vec::new(),
             depth: 0,

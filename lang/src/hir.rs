@@ -7,6 +7,7 @@
 //! order. Addresses are 128 bits in network reading order, IPv4 as `::ffff:a.b.c.d`.
 
 mod header;
+mod measure;
 mod print;
 mod state;
 mod walk;
@@ -24,6 +25,8 @@ use tcpc_stdlib::unit::Type;
 
 pub use crate::ast::ChangeOp;
 use crate::source::Span;
+
+pub use measure::{Histogram, Record, RecordField};
 
 macro_rules! id {
     ($name:ident, $doc:literal) => {
@@ -46,6 +49,8 @@ id!(AssignId, "Index into [`Program::assignments`].");
 id!(HeaderId, "Index into [`Program::headers`].");
 id!(TableId, "Index into [`Program::tables`].");
 id!(SendId, "Index into [`Program::sends`].");
+id!(HistogramId, "Index into [`Program::histograms`].");
+id!(RecordId, "Index into [`Program::records`].");
 
 /// A checked policy.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,6 +73,10 @@ pub struct Program {
     pub flow: Option<Flow>,
     /// Tables.
     pub tables: Vec<Table>,
+    /// Histograms.
+    pub histograms: Vec<Histogram>,
+    /// Kinds of records.
+    pub records: Vec<Record>,
     /// Tests.
     pub tests: Vec<Test>,
     /// Constructs that need a kernel above the floor, one row for each place.
@@ -257,6 +266,10 @@ pub enum StmtKind {
     },
     /// Add one to a counter, or to the row of its key.
     Count(CounterId, Option<Expr>),
+    /// Put a value into a histogram.
+    Observe(HistogramId, Expr),
+    /// Give a record to user space: one value for each field, of its type.
+    Emit(RecordId, Vec<Expr>),
     /// Evaluate once and name.
     Let(LocalId, Expr),
     /// Condition, then, otherwise.
@@ -352,6 +365,12 @@ pub enum ExprKind {
     HasReply,
     /// Tests only: how often a counter without a key was counted.
     Counter(CounterId),
+    /// Tests only: how many values a histogram holds.
+    Observed(HistogramId),
+    /// Tests only: how many records of a kind there are.
+    Emitted(RecordId),
+    /// Tests only: a field of the last record of a kind, by its index.
+    RecordField(RecordId, u8),
     /// Tests only: how often a rule's condition held since the test began.
     RuleHits(RuleId),
 }

@@ -78,6 +78,13 @@ impl Printer {
                 self.line(format!("table {} by {}{clauses}", table.name.text, keys.join(" ")));
                 self.cells(&table.cells);
             }
+            Item::Record(record) => {
+                self.line(format!("event {}", record.name.text));
+                self.nested(|inner| {
+                    let fields = record.fields.iter();
+                    fields.for_each(|(name, ty)| inner.line(format!("{} {}", name.text, ty.text)));
+                });
+            }
             Item::Rule(rule) => self.rule(rule),
             Item::Test(test) => {
                 self.line(format!("test {:?}", test.name));
@@ -151,6 +158,11 @@ impl Printer {
             Stmt::Count { name, by, .. } => {
                 let by = by.as_ref().map_or(String::new(), |by| format!(" by {}", expr(by)));
                 self.line(format!("count {}{by}", name.text));
+            }
+            Stmt::Observe { name, value, .. } => self.line(format!("observe {} {}", name.text, expr(value))),
+            Stmt::Emit { name, fields, .. } => {
+                let fields = fields.iter().map(|(name, value)| format!(" {}={}", name.text, expr(value)));
+                self.line(format!("emit {}{}", name.text, fields.collect::<String>()));
             }
             Stmt::Let { name, value, .. } => self.line(format!("let {} {}", name.text, expr(value))),
             Stmt::If { condition, then, otherwise, .. } => {
@@ -263,6 +275,8 @@ fn expr(expr: &Expr) -> String {
         ExprKind::List(elements) => list(elements),
         ExprKind::If(condition, then, otherwise) => node("if", &[condition, then, otherwise]),
         ExprKind::Counter(name) => format!("(counter {})", name.text),
+        ExprKind::Observed(name) => format!("(observed {})", name.text),
+        ExprKind::Emitted(name) => format!("(emitted {})", name.text),
         ExprKind::Rule(name) => format!("(rule {})", name.text),
         ExprKind::KernelHas { reading, name } => {
             format!("(kernel has{} {})", if *reading { " reading" } else { "" }, name.text)

@@ -102,8 +102,6 @@ pub enum Token<'s> {
     /// A word that means something only where it stands: `sample` in a rule's head, `counter` and
     /// `rule` before a name, `kernel has`, `option` and `use` at the start of an item.
     Soft(Soft),
-    /// `emit` and `observe` at the start of a statement: not in this version.
-    Later(&'s str),
     /// `10`, `0x20`.
     Int(u64),
     /// A number with a unit, in the canonical unit.
@@ -170,6 +168,16 @@ pub enum Soft {
     As,
     /// `from` before the file of a set.
     From,
+    /// `event` at the start of an item.
+    Event,
+    /// `emit` at the start of a statement.
+    Emit,
+    /// `observe` at the start of a statement.
+    Observe,
+    /// `observed` in a test.
+    Observed,
+    /// `emitted` in a test.
+    Emitted,
 }
 
 impl Token<'_> {

@@ -12,6 +12,7 @@ const SAMPLES: &[&str] = &[
     include_str!("typed/datacenter.tcp"),
     include_str!("typed/expressions.tcp"),
     include_str!("typed/kernel_has.tcp"),
+    include_str!("typed/measures.tcp"),
     include_str!("typed/statements.tcp"),
     include_str!("typed/tests.tcp"),
 ];
@@ -108,6 +109,11 @@ fn expr(program: &Program, node: &Expr) {
         ExprKind::Reply(event) => assert_eq!(event.reply.unwrap().ty, node.ty),
         ExprKind::HasReply => is_bool(node),
         ExprKind::Counter(id) => assert_eq!(program.counters[id.index()].key, None),
+        ExprKind::Observed(id) => assert!(id.index() < program.histograms.len()),
+        ExprKind::Emitted(id) => assert!(id.index() < program.records.len()),
+        ExprKind::RecordField(id, field) => {
+            assert_eq!(program.records[id.index()].fields[usize::from(*field)].ty, node.ty);
+        }
         ExprKind::RuleHits(id) => assert!(id.index() < program.rules.len()),
     }
 }
@@ -163,6 +169,15 @@ fn block(program: &Program, rule: &Rule, id: RuleId, statements: &[Stmt]) {
             StmtKind::Count(id, key) => {
                 assert_eq!(program.counters[id.index()].key, key.as_ref().map(|key| key.ty));
                 key.iter().for_each(|key| expr(program, key));
+            }
+            StmtKind::Observe(id, value) => {
+                assert_eq!(program.histograms[id.index()].ty, value.ty);
+                expr(program, value);
+            }
+            StmtKind::Emit(id, values) => {
+                let fields = program.records[id.index()].fields.iter();
+                assert!(fields.map(|field| field.ty).eq(values.iter().map(|value| value.ty)));
+                values.iter().for_each(|value| expr(program, value));
             }
             StmtKind::Let(id, value) => {
                 assert_eq!(program.locals[id.index()].ty, value.ty);

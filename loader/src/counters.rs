@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use aya::maps::MapData;
+use tcpc_stdlib::manifest::state::HISTOGRAM_BUCKETS;
 use tcpc_stdlib::manifest::{AssignmentInfo, COUNTER_SECTION, FAILURE_SLOTS, Manifest};
 
 use crate::error::LoaderError;
@@ -22,6 +23,10 @@ pub struct Counters {
     pub named: Vec<(String, u64)>,
     /// The policy's own counters with a key.
     pub keyed: Vec<Keyed>,
+    /// Histograms.
+    pub histograms: Vec<Histogram>,
+    /// Kinds of records, and how many of each found no room.
+    pub lost: Vec<(String, u64)>,
     /// Socket options and header options that the kernel did not take: those that it refused at least once.
     pub failures: Vec<Failure>,
 }
@@ -37,6 +42,17 @@ pub struct RuleHits {
     pub line: u32,
     /// Times; `None` if they are not counted.
     pub hits: Option<u64>,
+}
+
+/// A histogram, and what it counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram {
+    /// Its name.
+    pub name: String,
+    /// The type of its values in the language.
+    pub ty: String,
+    /// [`HISTOGRAM_BUCKETS`] numbers.
+    pub buckets: Vec<u64>,
 }
 
 /// How often an assignment, or the sending of a header option, failed in one way.
@@ -82,6 +98,14 @@ pub fn counters(pins: &Path) -> Result<Counters, LoaderError> {
                 found.keyed.push(Keyed { name, key, rows, full });
             }
         }
+    }
+    for histogram in &manifest.state.histograms {
+        let buckets = data.numbers(&histogram.symbol, HISTOGRAM_BUCKETS as usize)?;
+        let (name, ty) = (histogram.name.clone(), histogram.ty.clone());
+        found.histograms.push(Histogram { name, ty, buckets });
+    }
+    for record in &manifest.state.records {
+        found.lost.push((record.name.clone(), data.number(&record.lost)?));
     }
     for assignment in &manifest.assignments {
         found.failures.extend(failures(manifest, assignment, &data)?);

@@ -40,7 +40,7 @@ mod trial;
 
 pub use attach::{AttachRequest, Attached, Rounding, attach, attach_as};
 pub use cgroup::{Cgroup, cgroup2_mount};
-pub use counters::{Counters, Failure, RuleHits, counters};
+pub use counters::{Counters, Failure, Histogram, RuleHits, counters};
 pub use detach::{Detached, detach};
 pub use error::{LoaderError, NoKernelFunction};
 pub use features::{Answer, Found, Prober, Question};

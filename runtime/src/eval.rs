@@ -4,8 +4,8 @@
 //! compiler. Numbers are in the canonical unit of their type.
 
 use tcpc_lang::hir::{
-    ArithOp, CompareOp, CounterId, Expr, ExprKind, HeaderId, Key, LocalId, Program, Role, Row, RuleId, Set,
-    TableId, Value,
+    ArithOp, CompareOp, CounterId, Expr, ExprKind, HeaderId, HistogramId, Key, LocalId, Program, RecordId,
+    Role, Row, RuleId, Set, TableId, Value,
 };
 use tcpc_stdlib::builtin::{BuiltinId, HASH_FACTOR, HASH_START, draw};
 use tcpc_stdlib::event::{Arg, Event};
@@ -56,6 +56,20 @@ pub trait World {
     fn cell(&mut self, _table: Option<TableId>, _key: &[Value], _cell: u8) -> Result<Option<u64>, String> {
         Err("nothing is kept here".into())
     }
+    /// How many values a histogram holds.
+    ///
+    /// # Errors
+    /// In words: why that cannot be told.
+    fn observed(&mut self, histogram: HistogramId) -> Result<u64, String> {
+        Err(format!("there is no histogram {} here", histogram.0))
+    }
+    /// The records of a kind that were given to user space, the oldest first: their fields.
+    ///
+    /// # Errors
+    /// In words: why they cannot be told.
+    fn records(&mut self, record: RecordId) -> Result<Vec<Vec<Value>>, String> {
+        Err(format!("there are no records of kind {} here", record.0))
+    }
     /// How often a rule ran.
     ///
     /// # Errors
@@ -96,6 +110,10 @@ impl<'a, W: World> Evaluator<'a, W> {
             ExprKind::Const(value) => value.clone(),
             ExprKind::Field(field) => self.world.field(field),
             ExprKind::Option(option) => self.world.option(option),
+            ExprKind::RecordField(record, index) => {
+                let last = self.world.records(*record)?.pop().ok_or("no such record was given")?;
+                last.into_iter().nth(usize::from(*index)).ok_or("a field that is not there")?
+            }
             ExprKind::Local(local) => self.local(*local)?,
             ExprKind::Let(local, value, body) => {
                 let value = self.value(value)?;
@@ -151,8 +169,11 @@ impl<'a, W: World> Evaluator<'a, W> {
             ExprKind::HasReply => u64::from(self.world.has_reply()),
             ExprKind::Counter(counter) => self.world.counter(*counter)?,
             ExprKind::RuleHits(rule) => self.world.rule_hits(*rule)?,
+            ExprKind::Observed(histogram) => self.world.observed(*histogram)?,
+            ExprKind::Emitted(record) => self.world.records(*record)?.len() as u64,
             ExprKind::Const(_)
             | ExprKind::Field(_)
+            | ExprKind::RecordField(..)
             | ExprKind::Option(_)
             | ExprKind::Local(_)
             | ExprKind::Let(..)

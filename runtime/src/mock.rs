@@ -13,6 +13,7 @@ pub mod kernel;
 mod kfuncs;
 pub mod maps;
 pub mod options;
+pub mod ring;
 pub mod sock;
 mod syn;
 

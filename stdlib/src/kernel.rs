@@ -52,6 +52,11 @@ pub const STACK_SIZE: usize = 512;
 pub const CONTEXT_SIZE: usize = 224;
 /// Offset of `reply`, which shares its bytes with `args[0]`.
 pub const REPLY_OFFSET: u16 = 4;
+/// `BPF_MAP_TYPE_RINGBUF`: bytes from programs to user space, one after another, for all processors; since Linux 5.8.
+pub const MAP_TYPE_RINGBUF: u32 = 27;
+/// Bytes that the kernel puts before each record of a ring buffer (`BPF_RINGBUF_HDR_SZ`); the next one begins at a
+/// multiple of this.
+pub const RINGBUF_HEADER: u32 = 8;
 /// `BPF_MAP_TYPE_SK_STORAGE`: a map whose values live with sockets, and which other helpers look up.
 pub const MAP_TYPE_SK_STORAGE: u32 = 24;
 /// The longest name of a congestion control, its NUL included (`TCP_CA_NAME_MAX`).
@@ -196,6 +201,7 @@ pub const ERRNOS: &[Errno] = &[
     Errno { name: "EPERM",        number: 1,   meaning: "the kernel does not allow it here" },
     Errno { name: "ENOENT",       number: 2,   meaning: "no such thing is registered, such as a congestion control whose module is not loaded" },
     Errno { name: "E2BIG",        number: 7,   meaning: "the value is too large" },
+    Errno { name: "EAGAIN",       number: 11,  meaning: "no room at the moment" },
     Errno { name: "ENOMEM",       number: 12,  meaning: "out of memory" },
     Errno { name: "EFAULT",       number: 14,  meaning: "a malformed header" },
     Errno { name: "EBUSY",        number: 16,  meaning: "already being changed" },

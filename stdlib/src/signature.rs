@@ -12,6 +12,8 @@ pub enum Argument {
     Map,
     /// A map that keeps its values with sockets (`BPF_MAP_TYPE_SK_STORAGE`).
     SockStorage,
+    /// A ring buffer (`BPF_MAP_TYPE_RINGBUF`).
+    Ring,
     /// A `struct bpf_sock`, not NULL.
     Sock,
     /// The lock at the beginning of a map's value.
@@ -104,6 +106,7 @@ pub const SIGNATURES: &[Signature] = {
         Signature { id: 118, arguments: &[],                                     outcome: Outcome::Number },
         Signature { id: 122, arguments: &[Context],                              outcome: Outcome::Number },
         Signature { id: 125, arguments: &[],                                     outcome: Outcome::Number },
+        Signature { id: 130, arguments: &[Ring, Memory, Size, Number],           outcome: Outcome::Number },
         Signature { id: 142, arguments: &[Context, Exchange, Size, Number],      outcome: Outcome::Number },
         Signature { id: 143, arguments: &[Context, Memory, Size, Number],        outcome: Outcome::Number },
         Signature { id: 144, arguments: &[Context, Number, Number],              outcome: Outcome::Number },

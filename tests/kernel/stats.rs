@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::commands::{shown, tcpc};
 use super::lab::{Pair, Side, lab};
 use super::probes::connect;
-use super::watch::attach;
+use super::watch::{attach, eventually};
 
 const POLICY: &str = "\
 opened: on active_established { count opened; count by_peer by remote_ip; count by_port by remote_port }
@@ -144,4 +144,36 @@ fn what_is_added_while_watching_is_shown_as_a_rate() {
     assert!(counters.iter().any(|one| one["per_second"].as_f64().unwrap() > 0.0), "{counters:?}");
     let values: Vec<u64> = counters.iter().map(|one| one["value"].as_u64().unwrap()).collect();
     assert!(values.is_sorted() && values[2] > 0, "{values:?}");
+}
+
+#[test]
+fn histograms_hold_what_connections_measured() {
+    let Some(lab) = lab() else { return };
+    let pins = attach(
+        &lab.client,
+        "shop",
+        "on active_established { observe window = snd_cwnd; observe port_of_peer = remote_port * 1; observe one = 1 }
+         on state when new_state == CLOSE { observe received = bytes_received }",
+    );
+    for pair in [Pair::V4, Pair::V6, Pair::V6Far] {
+        connect(&lab, pair);
+    }
+    // Each connection gets five bytes; the last one may still be closing.
+    eventually("no connection was closed", || {
+        let found = tcpc_loader::counters(&pins).unwrap();
+        found.histograms.iter().any(|one| one.name == "received" && one.buckets.iter().sum::<u64>() == 3)
+    });
+    let document = document(&lab.client, &[]);
+    let histograms = &document["policies"][0]["histograms"];
+    let ten = json!({ "least": 8, "most": 15, "count": 3 });
+    assert_eq!(histograms[0], json!({ "name": "window", "type": "packets", "count": 3, "buckets": [ten] }));
+    let ports = json!([{ "least": 32_768, "most": 65_535, "count": 3 }]);
+    assert_eq!((&histograms[1]["type"], &histograms[1]["buckets"]), (&json!("int"), &ports));
+    assert_eq!(histograms[2]["buckets"], json!([{ "least": 1, "most": 1, "count": 3 }]));
+    assert_eq!(histograms[3]["buckets"], json!([{ "least": 4, "most": 7, "count": 3 }]));
+    let (_, out, _) = stats(&lab.client, &[]);
+    assert!(
+        out.contains("window: 3 values\n") && out.contains(&format!("8..15  {} 3\n", "▇".repeat(40))),
+        "{out}"
+    );
 }

@@ -3,7 +3,7 @@
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::field::Struct;
 use tcpc_stdlib::helper::{helper, helper_by_id};
-use tcpc_stdlib::kernel::MAP_TYPE_SK_STORAGE;
+use tcpc_stdlib::kernel::{MAP_TYPE_RINGBUF, MAP_TYPE_SK_STORAGE};
 use tcpc_stdlib::option::{Verdict, option};
 use tcpc_stdlib::signature::{Argument, Outcome, Signature, signature};
 
@@ -58,15 +58,19 @@ impl Checker<'_> {
         match (argument, value) {
             (Argument::Context, Value::Context) => Ok(()),
             (Argument::Context, _) => unfit("the context"),
-            (Argument::Map | Argument::SockStorage, Value::Map(index)) => {
+            (Argument::Map | Argument::SockStorage | Argument::Ring, Value::Map(index)) => {
                 *map = self.object.maps.get(index).map(|map| (index, map));
-                let keeps = map.is_some_and(|(_, map)| map.kind == MAP_TYPE_SK_STORAGE);
-                match keeps == (argument == Argument::SockStorage) {
+                let wanted = match map.map(|(_, map)| map.kind) {
+                    Some(MAP_TYPE_SK_STORAGE) => Argument::SockStorage,
+                    Some(MAP_TYPE_RINGBUF) => Argument::Ring,
+                    _ => Argument::Map,
+                };
+                match wanted == argument {
                     true => Ok(()),
                     false => Err("it is a map of another type".into()),
                 }
             }
-            (Argument::Map | Argument::SockStorage, _) => unfit("a map"),
+            (Argument::Map | Argument::SockStorage | Argument::Ring, _) => unfit("a map"),
             (Argument::Lock, Value::Memory(pointer)) => self.lock(state, pointer),
             (Argument::Lock, _) => unfit("a lock"),
             (Argument::Sock, Value::Struct(Struct::Sock)) => Ok(()),

@@ -25,6 +25,8 @@ pub enum SlotPurpose {
     Row,
     /// A TCP header option.
     Header,
+    /// A record for user space.
+    Record,
 }
 
 /// Builds a [`Func`].

@@ -2,6 +2,7 @@
 
 use tcpc_lang::hir::{CounterId, Expr, Rule};
 use tcpc_stdlib::kernel::BPF_NOEXIST;
+use tcpc_stdlib::manifest::state::RING_NAME;
 use tcpc_stdlib::manifest::{CounterInfo, PROGRAM_NAME_MAX};
 use tcpc_stdlib::unit::Type;
 
@@ -70,7 +71,8 @@ impl Lowerer<'_> {
             cut(PROGRAM_NAME_MAX - number.len()) + &number
         });
         let is_free = |symbol: &String| {
-            self.counters.iter().all(|other| other.symbol != *symbol)
+            symbol != RING_NAME
+                && self.counters.iter().all(|other| other.symbol != *symbol)
                 && self.b.func().maps.values().all(|map| map.name != *symbol)
         };
         std::iter::once(cut(PROGRAM_NAME_MAX)).chain(numbered).find(is_free).unwrap_or_default()

@@ -121,14 +121,15 @@ impl Writer {
 
     /// `struct { int (*type)[KIND]; int (*max_entries)[N]; KEY *key; VALUE *value; }`, and its size.
     fn map_type(&mut self, map: &MapSpec) -> (TypeId, u32) {
-        let key = self.btf.data(&map.key);
-        let value = self.btf.data(&map.value);
-        let mut members = vec![
-            ("type", self.number(map.kind as u32)),
-            ("max_entries", self.number(map.max_entries)),
-            ("key", self.btf.pointer(key)),
-            ("value", self.btf.pointer(value)),
-        ];
+        let described: Vec<_> = [("key", &map.key), ("value", &map.value)]
+            .into_iter()
+            // A ring buffer has neither.
+            .filter(|(_, ty)| ty.size() > 0)
+            .map(|(name, ty)| (name, self.btf.data(ty)))
+            .collect();
+        let mut members =
+            vec![("type", self.number(map.kind as u32)), ("max_entries", self.number(map.max_entries))];
+        members.extend(described.into_iter().map(|(name, ty)| (name, self.btf.pointer(ty))));
         if map.kind.flags() != 0 {
             members.push(("map_flags", self.number(map.kind.flags())));
         }

@@ -12,7 +12,7 @@ use super::uses::{Import, Module};
 use super::{Checker, Place, Scope, Term};
 use crate::ast::{self, Item, Name};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{HeaderId, SetId, TableId};
+use crate::hir::{HeaderId, RecordId, SetId, TableId};
 use crate::source::{FileId, Span};
 
 /// Words before the name in a declaration, also of constructs that this version does not have.
@@ -63,6 +63,8 @@ pub enum GlobalKind<'a> {
     Header(Option<HeaderId>),
     /// A table, and its id once it was made.
     Table(Option<TableId>),
+    /// A kind of records, and its id once it was made.
+    Record(Option<RecordId>),
 }
 
 impl<'a> Globals<'a> {
@@ -166,6 +168,14 @@ impl<'a> Globals<'a> {
         }
     }
 
+    /// Notes the id of a kind of records. A second declaration of the name changes nothing.
+    pub fn set_record(&mut self, name: &str, id: RecordId) {
+        let row = self.own(self.file, name).and_then(|index| self.rows.get_mut(index));
+        if let Some(Global { kind: GlobalKind::Record(made @ None), .. }) = row {
+            *made = Some(id);
+        }
+    }
+
     /// Notes the id of a table. A second declaration of the name changes nothing.
     pub fn set_table(&mut self, name: &str, id: TableId) {
         let row = self.own(self.file, name).and_then(|index| self.rows.get_mut(index));
@@ -197,6 +207,7 @@ impl<'a> Checker<'a> {
                 Item::Set(item) => (&item.name, GlobalKind::Set(item, None)),
                 Item::Header(item) => (&item.name, GlobalKind::Header(None)),
                 Item::Table(item) => (&item.name, GlobalKind::Table(None)),
+                Item::Record(item) => (&item.name, GlobalKind::Record(None)),
                 Item::Unsupported(keyword) => {
                     self.globals.add_broken(file, self.source.all_text().get(keyword.span.start as usize..));
                     continue;
@@ -303,6 +314,7 @@ impl<'a> Checker<'a> {
                 GlobalKind::Set(..) => "set",
                 GlobalKind::Header(..) => "header option",
                 GlobalKind::Table(..) => "table",
+                GlobalKind::Record(..) => "event",
             };
             match kind {
                 // It was worked out already; one that is wrong needs no second complaint.
@@ -311,8 +323,11 @@ impl<'a> Checker<'a> {
                 GlobalKind::Let(item) => self.within(Scope::new(Place::Unused), |checker| {
                     checker.inline_unused(item);
                 }),
-                GlobalKind::Header(None) | GlobalKind::Table(None) => continue,
-                GlobalKind::Set(..) | GlobalKind::Header(..) | GlobalKind::Table(..) => {}
+                GlobalKind::Header(None) | GlobalKind::Table(None) | GlobalKind::Record(None) => continue,
+                GlobalKind::Set(..)
+                | GlobalKind::Header(..)
+                | GlobalKind::Table(..)
+                | GlobalKind::Record(..) => {}
             }
             self.server_reads.clear();
             if !certain {

@@ -56,6 +56,9 @@ impl<'a> Checker<'a> {
             AstKind::Member(object, field) if object.text == "flow" => {
                 self.flow_cell(object.span, field, span).map(Term::Value)
             }
+            AstKind::Member(object, field) if self.is_record(object) => {
+                self.record_member(object, field, span).map(Term::Value)
+            }
             AstKind::Member(object, field) => self.header_member(object, field, span),
             AstKind::Cell(place) => self.table_cell(place).map(Term::Value),
             AstKind::Call(name, args) => self.call(name, args, span),
@@ -71,6 +74,8 @@ impl<'a> Checker<'a> {
             AstKind::Range(..) => self.fail(misplaced("a range", span)),
             AstKind::List(_) => self.fail(misplaced("a list", span)),
             AstKind::Counter(name) => self.counter_value(name, span).map(Term::Value),
+            AstKind::Observed(name) => self.observed(name, span).map(Term::Value),
+            AstKind::Emitted(name) => self.emitted(name, span).map(Term::Value),
             AstKind::Rule(name) => self.rule_hits(name, span).map(Term::Value),
             AstKind::KernelHas { reading, name } => self.kernel_has(*reading, name, span).map(Term::Value),
             AstKind::Default => {

@@ -44,6 +44,11 @@ impl<'a> Checker<'a> {
                     span,
                     format!("read a cell of one of its rows: `{text}[KEY].NAME`"),
                 )),
+                GlobalKind::Record(..) => self.fail(wrong_use(
+                    format!("`{text}` is an event of this policy and has no value of its own"),
+                    span,
+                    format!("rules give its records: `emit {text} {{ … }}`"),
+                )),
                 GlobalKind::Header(..) => self.fail(wrong_use(
                     format!("`{text}` is a header option, not a value"),
                     span,

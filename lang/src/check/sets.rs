@@ -44,7 +44,10 @@ impl<'a> Checker<'a> {
                         row.kind = GlobalKind::Set(item, Some(id));
                     }
                 }
-                GlobalKind::Let(_) | GlobalKind::Header(..) | GlobalKind::Table(..) => {}
+                GlobalKind::Let(_)
+                | GlobalKind::Header(..)
+                | GlobalKind::Table(..)
+                | GlobalKind::Record(..) => {}
             }
         }
         self.globals.enter(FileId::POLICY);

@@ -74,6 +74,16 @@ impl<'a> Checker<'a> {
                 self.flush_server_reads();
                 Some((counted?, false))
             }
+            AstStmt::Observe { name, value, span } => {
+                let observed = self.observe(name, value, *span);
+                self.flush_server_reads();
+                Some((observed?, false))
+            }
+            AstStmt::Emit { name, fields, span } => {
+                let emitted = self.emit(name, fields, *span);
+                self.flush_server_reads();
+                Some((emitted?, false))
+            }
             AstStmt::Let { name, value, .. } => Some((self.local(name, value)?, false)),
             AstStmt::If { condition, then, otherwise, .. } => self.branch(condition, then, otherwise),
             AstStmt::Stop(_) => Some((StmtKind::Stop, true)),
@@ -265,6 +275,8 @@ fn stmt_span(statement: &AstStmt) -> Span {
         AstStmt::Assign { span, .. }
         | AstStmt::Change { span, .. }
         | AstStmt::Count { span, .. }
+        | AstStmt::Observe { span, .. }
+        | AstStmt::Emit { span, .. }
         | AstStmt::Let { span, .. }
         | AstStmt::If { span, .. }
         | AstStmt::Stop(span)

@@ -251,7 +251,13 @@ impl<'a> Checker<'a> {
         )
     }
 
-    fn unknown_subject(&mut self, what: &str, help: &str, name: &Name, mut known: Vec<&str>) -> Option<Expr> {
+    pub(super) fn unknown_subject(
+        &mut self,
+        what: &str,
+        help: &str,
+        name: &Name,
+        mut known: Vec<&str>,
+    ) -> Option<Expr> {
         known.sort_unstable();
         let diagnostic = Diagnostic::new(
             Code::UnknownSubject,

@@ -87,6 +87,9 @@ codes! {
     E0223 BadPath           Error   "a path that does not lead to a file of the policy";
     E0224 ModuleCycle       Error   "files that use one another in a circle";
     E0225 NotInModule       Error   "a name that the module does not have";
+    E0230 UnknownRecord     Error   "a name that is no event of the policy";
+    E0231 UnknownRecordField Error  "a field that the event of the policy does not have";
+    E0232 MissingFields     Error   "a record without all its fields";
     // 03: types and units.
     E0301 TypeMismatch      Error   "a value of another type than the place needs";
     E0302 UnitMismatch      Error   "two quantities whose units differ";
@@ -106,6 +109,8 @@ codes! {
     E0316 HeaderShape       Error   "a header option whose fields cannot be laid out";
     E0317 CellType          Error   "a type that cannot be kept, or be a part of a key";
     E0318 KeyCount          Error   "a key with more or fewer parts than the table's";
+    E0324 HistogramType     Error   "a value that the histogram cannot take";
+    E0325 RecordFieldType   Error   "a type that a record cannot have";
     // 04: events.
     E0401 UnsupportedEvent  Error   "an event that policies cannot have rules for";
     E0402 FieldNotHere      Error   "a field that reads zero in the event";
@@ -130,6 +135,7 @@ codes! {
     E0503 TooComplex        Error   "an expression that is too deep or too large";
     E0504 HeaderSpace       Error   "header options that do not fit into a segment";
     E0505 TableShape        Error   "a table that cannot be made";
+    E0506 RecordTooLarge    Error   "a record that is too large";
     E0590 PolicyTooLarge    Error   "a policy that is larger than a BPF program can be";
     E0591 NewerThanKernel   Error   "a construct that is newer than the kernel that was asked for";
     // 06: objects.

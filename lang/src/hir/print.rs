@@ -23,6 +23,15 @@ impl Display for Program {
                 None => writeln!(f, "counter {}", counter.name)?,
             }
         }
+        for histogram in &self.histograms {
+            writeln!(f, "histogram {} of {}", histogram.name, histogram.ty)?;
+        }
+        for record in &self.records {
+            writeln!(f, "event {}, {} bytes", record.name, record.size())?;
+            for field in &record.fields {
+                writeln!(f, "    {} at {}: {}", field.name, field.offset, field.ty)?;
+            }
+        }
         for header in &self.headers {
             write_header(f, header)?;
         }
@@ -94,6 +103,18 @@ impl Program {
                         None => writeln!(f, "{indent}count {name}")?,
                     }
                 }
+                StmtKind::Observe(id, value) => {
+                    writeln!(
+                        f,
+                        "{indent}observe {} = {}",
+                        self.histogram(id.index()),
+                        self.show_expr(value)
+                    )?;
+                }
+                StmtKind::Emit(id, values) => {
+                    let values: Vec<String> = values.iter().map(|value| self.show_expr(value)).collect();
+                    writeln!(f, "{indent}emit {} {{{}}}", self.record(id.index()), values.join(", "))?;
+                }
                 StmtKind::Let(id, value) => {
                     writeln!(f, "{indent}let {} = {}", self.local(id.index()), self.show_expr(value))?;
                 }
@@ -154,6 +175,14 @@ impl Program {
                 format!("{}[{}].{}", table.name, keys.join(", "), name(&table.cells))
             }
         }
+    }
+
+    fn histogram(&self, index: usize) -> &str {
+        self.histograms.get(index).map_or("?", |histogram| &histogram.name)
+    }
+
+    fn record(&self, index: usize) -> &str {
+        self.records.get(index).map_or("?", |record| &record.name)
     }
 
     fn header(&self, index: usize) -> &str {
@@ -235,6 +264,13 @@ impl Program {
             ExprKind::Counter(id) => {
                 let name = self.counters.get(id.index()).map_or("?", |counter| &counter.name);
                 write!(out, "(counter {name})")
+            }
+            ExprKind::Observed(id) => write!(out, "(observed {})", self.histogram(id.index())),
+            ExprKind::Emitted(id) => write!(out, "(emitted {})", self.record(id.index())),
+            ExprKind::RecordField(id, index) => {
+                let fields = self.records.get(id.index()).map(|record| record.fields.as_slice());
+                let field = fields.and_then(|fields| fields.get(usize::from(*index)));
+                write!(out, "{}.{}", self.record(id.index()), field.map_or("?", |field| &field.name))
             }
             ExprKind::RuleHits(id) => {
                 let name = self.rules.get(id.index()).map_or("?", |rule| &rule.name);

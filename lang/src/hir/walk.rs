@@ -65,7 +65,10 @@ impl Stmt {
                 let values = program.sends.get(id.index()).map_or(&[][..], |send| &send.values);
                 values.iter().any(|value| value.any(holds))
             }
-            StmtKind::SetField(_, value) | StmtKind::Let(_, value) => value.any(holds),
+            StmtKind::SetField(_, value) | StmtKind::Let(_, value) | StmtKind::Observe(_, value) => {
+                value.any(holds)
+            }
+            StmtKind::Emit(_, values) => values.iter().any(|value| value.any(holds)),
             StmtKind::Change { row, value, .. } => {
                 row.keys().iter().any(|key| key.any(holds)) || value.any(holds)
             }

@@ -44,9 +44,6 @@ pub fn not_yet(what: &str, span: Span) -> Diagnostic {
     let (construct, help) = match what {
         "param" => ("parameters are", Some("write a `const`, and build again to change it")),
         "mutable" => ("mutable sets are", Some("write an immutable one: `set NAME = { … }`")),
-        "event" => ("event declarations are", None),
-        "emit" => ("`emit` is", Some("`count` counts how often a place is reached")),
-        "observe" => ("`observe` is", Some("`count` counts how often a place is reached")),
         "experiment" => {
             ("experiments are", Some("`when hash(remote_ip) % 2 == 0` splits the peers in halves"))
         }

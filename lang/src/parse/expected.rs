@@ -16,7 +16,7 @@ struct Group {
 const GROUPS: &[Group] = &[
     Group {
         signs: &["stop", "count"],
-        members: &["stop", "count", "let", "if", "->", "NAME", "LATER", ";"],
+        members: &["stop", "count", "observe", "emit", "let", "if", "->", "NAME", ";"],
         words: "a statement",
     },
     Group {
@@ -34,7 +34,7 @@ const GROUPS: &[Group] = &[
         signs: &["INT", "(", "NAME"],
         members: &[
             "NAME", "PATH", "INT", "QUANTITY", "TEXT", "IP", "PREFIX", "BAD", "true", "false", "(", "if",
-            "not", "counter", "rule", "kernel", "{",
+            "not", "counter", "observed", "emitted", "rule", "kernel", "{",
         ],
         words: "a value",
     },
@@ -105,7 +105,7 @@ impl Expected {
             "TEXT" => Some("a text in quotes".to_string()),
             "INT" => Some("a number".to_string()),
             "VERSION" => Some("a version".to_string()),
-            "BAD" | "PATH" | "LATER" | "sample" | ";" => None,
+            "BAD" | "PATH" | "sample" | ";" => None,
             other => Some(format!("`{other}`")),
         });
         let mut words: Vec<String> = single.collect();

@@ -39,7 +39,7 @@ impl Chunk<'_> {
 }
 
 /// First words of items that this version does not have.
-const LATER: &[&str] = &["param", "mutable", "event", "experiment"];
+const LATER: &[&str] = &["param", "mutable", "experiment"];
 
 /// Cuts a file into items, and reports what is not an item and which braces stay open. The file is what stands
 /// in `text` from `start` on.
@@ -136,7 +136,9 @@ impl<'s> File<'s> {
                 Token::Const
                 | Token::Set
                 | Token::Test
-                | Token::Soft(Soft::Option | Soft::Flow | Soft::Table | Soft::Use | Soft::Include),
+                | Token::Soft(
+                    Soft::Option | Soft::Flow | Soft::Table | Soft::Use | Soft::Include | Soft::Event,
+                ),
             ) => true,
             Some(Token::Name(_)) => {
                 self.token(at + 1) == Some(Token::Colon) && self.token(at + 2).is_some_and(begins_rule)

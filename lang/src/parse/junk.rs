@@ -10,7 +10,7 @@ impl<'s> File<'s> {
     /// What is wrong with a token that begins no item, and a token that was probably meant: its
     /// index from here.
     pub(super) fn junk(&self, at: usize) -> (Diagnostic, Option<(usize, Token<'s>)>) {
-        const WORDS: &str = "a policy is made of `on`, `let`, `const`, `set`, `flow`, `table`, `option`, `send`, `receive`, `use`, `include` and `test`";
+        const WORDS: &str = "a policy is made of `on`, `let`, `const`, `set`, `flow`, `table`, `option`, `event`, `send`, `receive`, `use`, `include` and `test`";
         let (token, span) = self.tokens[at];
         let unexpected =
             |what: String, label: &str| Diagnostic::new(Code::UnexpectedToken, what, span, label);
@@ -99,6 +99,7 @@ impl<'s> File<'s> {
             ("set", Token::Set),
             ("test", Token::Test),
             ("option", Token::Soft(Soft::Option)),
+            ("event", Token::Soft(Soft::Event)),
             ("send", Token::Soft(Soft::Send)),
             ("receive", Token::Soft(Soft::Receive)),
             ("use", Token::Soft(Soft::Use)),

@@ -47,7 +47,11 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
                 "include" if starts && module_follows => Token::Soft(Soft::Include),
                 "as" if index >= 2 && begins_use(tokens[index - 2].0) => Token::Soft(Soft::As),
                 "from" if index >= 2 && tokens[index - 2].0 == Token::Set => Token::Soft(Soft::From),
-                "emit" | "observe" if starts && name_follows => Token::Later(word),
+                "event" if starts && name_follows => Token::Soft(Soft::Event),
+                "emit" if starts && name_follows => Token::Soft(Soft::Emit),
+                "observe" if starts && name_follows => Token::Soft(Soft::Observe),
+                "observed" if name_follows && after != Some(Token::Assign) => Token::Soft(Soft::Observed),
+                "emitted" if name_follows && after != Some(Token::Assign) => Token::Soft(Soft::Emitted),
                 _ => token,
             };
         }
@@ -131,7 +135,10 @@ fn compare_in_conditions(tokens: &mut [Spanned<'_>], diagnostics: &mut Vec<Diagn
                 | Soft::Receive
                 | Soft::Transmit
                 | Soft::Use
-                | Soft::Include,
+                | Soft::Include
+                | Soft::Event
+                | Soft::Emit
+                | Soft::Observe,
             )
             | Token::Arrow
             | Token::Then

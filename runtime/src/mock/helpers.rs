@@ -60,6 +60,7 @@ impl World {
             "bpf_reserve_hdr_opt" => self.reserve_header(args)?,
             "bpf_store_hdr_opt" => self.store_header(args)?,
             "bpf_load_hdr_opt" => self.load_header(args)?,
+            "bpf_ringbuf_output" => self.output(first, second, third, fourth)?,
             "bpf_setsockopt" => return self.setsockopt(args),
             "bpf_getsockopt" => return self.getsockopt(args),
             _ => return Err("the mock kernel does not have this helper".into()),
@@ -126,6 +127,16 @@ impl World {
     fn delete(&mut self, map: u64, key: u64) -> Result<u64, String> {
         let (index, key) = self.key(map, key)?;
         Ok(returned(self.memory.maps[index as usize].delete(&key)))
+    }
+
+    /// A record is there at once and in full, or not at all.
+    fn output(&mut self, map: u64, data: u64, size: u64, flags: u64) -> Result<u64, String> {
+        let size = u32::try_from(size).map_err(|_| format!("a record of {size} bytes"))?;
+        let record = self.memory.bytes(data, size).map_err(|error| error.to_string())?.to_vec();
+        let (_, map) = self.memory.map(map).map_err(|error| error.to_string())?;
+        let name = map.name().to_owned();
+        let ring = map.ring_mut().ok_or_else(|| format!("map `{name}` is no ring buffer"))?;
+        Ok(returned(ring.output(record, flags)))
     }
 
     /// The map's index and the bytes of the key.

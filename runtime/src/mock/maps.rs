@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use tcpc_compiler::object::{MapKind, ObjectMap};
 use tcpc_stdlib::kernel::{BPF_EXIST, BPF_NOEXIST};
 
+use super::ring::Ring;
+
 /// The most bytes that the values of an array may take, all there from the start.
 const ARRAY_BYTES_MAX: u64 = 64 << 20;
 /// The most bytes that the values of a hash map may grow to: offsets have 31 bits.
@@ -28,6 +30,7 @@ pub struct MockMap {
     entries: BTreeMap<Vec<u8>, u32>,
     free: Vec<u32>,
     values: Vec<u8>,
+    ring: Option<Ring>,
 }
 
 /// How a map behaves.
@@ -71,6 +74,9 @@ impl MockMap {
     /// In words: its kind is not emulated, or its shape is impossible.
     pub fn new(shape: &ObjectMap) -> Result<MockMap, String> {
         let ObjectMap { name, kind, key_size, value_size, max_entries, .. } = shape.clone();
+        if kind == MapKind::RingBuffer as u32 {
+            return MockMap::of_ring(shape);
+        }
         let Some(behaviour) = Kind::of(kind) else {
             return Err(format!("map `{name}` is of type {kind}, which the mock kernel does not have"));
         };
@@ -100,7 +106,39 @@ impl MockMap {
             entries,
             free,
             values,
+            ring: None,
         })
+    }
+
+    /// A ring buffer, which has neither keys nor values.
+    fn of_ring(shape: &ObjectMap) -> Result<MockMap, String> {
+        let ObjectMap { name, max_entries, .. } = shape.clone();
+        let ring = Ring::new(max_entries)
+            .filter(|_| shape.key_size == 0 && shape.value_size == 0)
+            .ok_or_else(|| format!("the ring buffer `{name}` has a shape that kernels do not take"))?;
+        Ok(MockMap {
+            name,
+            kind: Kind::Hash,
+            used: Vec::new(),
+            uses: 0,
+            key_size: 0,
+            value_size: 0,
+            max_entries: 0,
+            entries: BTreeMap::new(),
+            free: Vec::new(),
+            values: Vec::new(),
+            ring: Some(ring),
+        })
+    }
+
+    /// The ring buffer that it is, if it is one.
+    pub fn ring(&self) -> Option<&Ring> {
+        self.ring.as_ref()
+    }
+
+    /// As [`Self::ring`], to be written.
+    pub fn ring_mut(&mut self) -> Option<&mut Ring> {
+        self.ring.as_mut()
     }
 
     /// Its name.
@@ -333,7 +371,7 @@ mod tests {
             max_entries,
             locked: false,
         };
-        assert!(MockMap::new(&shape(27, 1)).is_err());
+        assert!(MockMap::new(&shape(28, 1)).is_err());
         assert!(MockMap::new(&shape(1, 0)).is_err());
         assert!(MockMap::new(&shape(1, u32::MAX)).is_err());
         assert!(MockMap::new(&shape(2, 1 << 24)).is_err());

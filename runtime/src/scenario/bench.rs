@@ -1,6 +1,7 @@
 //! The state of one test: a kernel, its sockets, the program's data, and what the last event did.
 
 mod cells;
+mod measured;
 mod refused;
 mod segments;
 mod world;

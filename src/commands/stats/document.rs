@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use tcpc_loader::{Failure, Key};
 use tcpc_stdlib::kernel::errno_name;
+use tcpc_stdlib::manifest::state::bucket_bounds;
 
 use super::Reading;
 use super::rates::{Number, Rates};
@@ -37,6 +38,23 @@ pub fn policy(reading: &Reading, top: usize, rates: &Rates) -> Value {
             "full": keyed.full,
         })
     });
+    let histograms = counters.histograms.iter().enumerate().map(|(index, histogram)| {
+        let count = histogram.buckets.iter().sum();
+        let buckets = (0..).zip(&histogram.buckets).filter(|(_, count)| **count > 0).map(|(bucket, count)| {
+            let (least, most) = bucket_bounds(bucket);
+            json!({ "least": least, "most": most, "count": count })
+        });
+        let mut row = object(json!({
+            "name": histogram.name, "type": histogram.ty, "count": count, "buckets": buckets.collect::<Vec<_>>(),
+        }));
+        rate(&mut row, rates.of(Number::Histogram(index), count));
+        Value::Object(row)
+    });
+    let records = counters.lost.iter().enumerate().map(|(index, (name, lost))| {
+        let mut row = object(json!({ "name": name, "lost": lost }));
+        rate(&mut row, rates.of(Number::Lost(index), *lost));
+        Value::Object(row)
+    });
     let failed = |header: bool| -> Vec<Value> {
         let of = counters.failures.iter().filter(|failure| failure.header == header);
         of.map(|failure| failure_row(failure, rates)).collect()
@@ -52,6 +70,8 @@ pub fn policy(reading: &Reading, top: usize, rates: &Rates) -> Value {
         "unsent": failed(true),
         "counters": named.collect::<Vec<_>>(),
         "keyed": keyed.collect::<Vec<_>>(),
+        "histograms": histograms.collect::<Vec<_>>(),
+        "records": records.collect::<Vec<_>>(),
     })
 }
 

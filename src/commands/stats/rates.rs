@@ -15,6 +15,10 @@ pub enum Number {
     Counter(usize),
     /// A row of a counter with a key.
     Row(usize, Key),
+    /// The values of a histogram.
+    Histogram(usize),
+    /// Records of a kind that found no room.
+    Lost(usize),
     /// What a counter with a key had no room for.
     Full(usize),
     /// Refusals of one option at one line with one error number.
@@ -60,6 +64,12 @@ fn numbers(counters: &Counters) -> HashMap<Number, u64> {
     for (index, keyed) in counters.keyed.iter().enumerate() {
         numbers.extend(keyed.rows.iter().map(|(key, value)| (Number::Row(index, *key), *value)));
         numbers.insert(Number::Full(index), keyed.full);
+    }
+    for (index, histogram) in counters.histograms.iter().enumerate() {
+        numbers.insert(Number::Histogram(index), histogram.buckets.iter().sum());
+    }
+    for (index, (_, lost)) in counters.lost.iter().enumerate() {
+        numbers.insert(Number::Lost(index), *lost);
     }
     for failure in &counters.failures {
         numbers.insert(Number::failure(failure), failure.count);

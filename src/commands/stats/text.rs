@@ -1,11 +1,15 @@
 //! What a policy counted, for people.
 
-use tcpc_loader::{Failure, Key};
+use tcpc_loader::{Failure, Histogram, Key};
 use tcpc_stdlib::kernel::ERRNOS;
+use tcpc_stdlib::manifest::state::bucket_bounds;
 
 use super::Reading;
 use super::rates::{Number, Rates};
 use crate::values;
+
+/// Characters of the longest bar.
+const BAR: usize = 40;
 
 /// Columns of a table: names to the left, numbers to the right.
 #[derive(Default)]
@@ -61,7 +65,45 @@ pub fn policy(reading: &Reading, top: usize, rates: &Rates) -> String {
         }
         section_with(&mut text, &head, rows);
     }
+    for (index, histogram) in counters.histograms.iter().enumerate() {
+        let total: u64 = histogram.buckets.iter().sum();
+        let rate = rates.of(Number::Histogram(index), total).map(|rate| format!(", {rate:+.1}/s"));
+        let values = if total == 1 { "value" } else { "values" };
+        let head = format!("{}: {total} {values}{}", histogram.name, rate.unwrap_or_default());
+        section_with(&mut text, &head, buckets(histogram));
+    }
+    let mut lost = Table::default();
+    for (index, (record, count)) in counters.lost.iter().enumerate().filter(|(_, (_, count))| *count > 0) {
+        let mut row = vec![name(record)];
+        row.extend(numbers(Some(*count), rates.of(Number::Lost(index), *count)));
+        lost.rows.push(row);
+    }
+    section(&mut text, "records lost, as nobody read the others in time", lost);
     text
+}
+
+/// A bar for each bucket from the first to the last that is not empty.
+fn buckets(histogram: &Histogram) -> Table {
+    let mut table = Table::default();
+    let most = histogram.buckets.iter().max().copied().unwrap_or(0);
+    let filled = |count: &u64| *count > 0;
+    let first = histogram.buckets.iter().position(filled).unwrap_or(0);
+    let end = histogram.buckets.iter().rposition(filled).map_or(0, |last| last + 1);
+    for (index, count) in (0..).zip(&histogram.buckets).skip(first).take(end - first) {
+        let (least, most_of) = bucket_bounds(index);
+        let bounds = values::bounds(&histogram.ty, least, most_of);
+        table.rows.push(vec![
+            Cell { text: bounds, is_number: true },
+            name(format!("{} {count}", bar(*count, most)).trim_start()),
+        ]);
+    }
+    table
+}
+
+/// As long as the count's share of the greatest; never empty for what is not 0.
+fn bar(count: u64, most: u64) -> String {
+    let length = (u128::from(count) * BAR as u128).div_ceil(u128::from(most.max(1)));
+    "▇".repeat(length as usize)
 }
 
 fn key_row(ty: &str, key: Key, value: u64, rate: Option<f64>) -> Vec<Cell> {

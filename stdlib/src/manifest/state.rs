@@ -20,8 +20,29 @@ pub const HISTOGRAM_BUCKETS: u32 = 64;
 /// Bytes before the cells of a record: the number of its declaration (32 bits), 32 bits that are 0, and the time in
 /// nanoseconds since boot (64 bits).
 pub const RECORD_HEADER: u32 = 16;
+/// Bytes of a record at most: it is made on the program's stack, beside what else stands there.
+pub const RECORD_BYTES_MAX: u32 = 256;
+/// Name of the map that records go into; no counter has it.
+pub const RING_NAME: &str = "tcpc_records";
+/// Bytes of that ring buffer: a power of two, and whole pages on every architecture.
+pub const RING_BYTES: u32 = 256 << 10;
 /// The section of the globals that a policy starts with and an operator can change.
 pub const VARIABLE_SECTION: &str = ".data";
+
+/// The bucket of a histogram that counts a value.
+pub const fn bucket(value: u64) -> u32 {
+    let bits = u64::BITS - value.leading_zeros();
+    if bits < HISTOGRAM_BUCKETS { bits } else { HISTOGRAM_BUCKETS - 1 }
+}
+
+/// The least and the greatest value that a bucket counts.
+pub const fn bucket_bounds(bucket: u32) -> (u64, u64) {
+    match bucket {
+        0 => (0, 0),
+        _ if bucket >= HISTOGRAM_BUCKETS - 1 => (1 << (HISTOGRAM_BUCKETS - 2), u64::MAX),
+        _ => (1 << (bucket - 1), (1 << bucket) - 1),
+    }
+}
 
 /// Everything of this kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,4 +265,22 @@ pub struct ArmInfo {
     pub opened: String,
     /// For each metric the symbol of an array of [`OUTCOME_NUMBERS`] there.
     pub outcomes: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_within_the_bounds_of_its_bucket_and_of_no_other() {
+        for value in [0, 1, 2, 3, 4, 1000, u64::from(u32::MAX), 1 << 32, (1 << 62) - 1, 1 << 62, u64::MAX] {
+            let holding: Vec<u32> = (0..HISTOGRAM_BUCKETS)
+                .filter(|index| {
+                    let (least, most) = bucket_bounds(*index);
+                    least <= value && value <= most
+                })
+                .collect();
+            assert_eq!(holding, [bucket(value)], "{value}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What expectations read.
 
-use tcpc_lang::hir::{CounterId, Role, RuleId, TableId, Value};
+use tcpc_lang::hir::{CounterId, HistogramId, RecordId, Role, RuleId, TableId, Value};
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::Field;
@@ -77,6 +77,14 @@ impl eval::World for Bench<'_> {
 
     fn cell(&mut self, table: Option<TableId>, key: &[Value], cell: u8) -> Result<Option<u64>, String> {
         self.read_cell(table, key, cell)
+    }
+
+    fn observed(&mut self, histogram: HistogramId) -> Result<u64, String> {
+        self.histogram_sum(histogram).ok_or_else(|| "the object has no such histogram".into())
+    }
+
+    fn records(&mut self, record: RecordId) -> Result<Vec<Vec<Value>>, String> {
+        self.records_of(record).ok_or_else(|| "the object has no such records".into())
     }
 
     fn rule_hits(&mut self, rule: RuleId) -> Result<u64, String> {
