@@ -100,8 +100,13 @@ fn median(mut numbers: Vec<f64>) -> f64 {
 
 /// Nanoseconds, runs, and how many of them were counted.
 fn measure(group: &Group, object: &[u8], way: Way, threads: usize, batch: usize) -> (f64, u64, Option<u64>) {
-    let request =
-        AttachRequest { cgroup: group.path.clone(), object: object.into(), name: None, allow_root: false };
+    let request = AttachRequest {
+        cgroup: group.path.clone(),
+        object: object.into(),
+        name: None,
+        allow_root: false,
+        parameters: Vec::new(),
+    };
     let attached = attach(request).unwrap();
     let workers: Vec<_> = (0..threads).map(|one| thread::spawn(move || connect(batch * 10 + one))).collect();
     workers.into_iter().for_each(|worker| worker.join().unwrap().unwrap());
@@ -138,6 +143,7 @@ fn program(way: Way, times: usize) -> ObjectSpec {
         lines: vec![Line { slot: 0, file: 0, line: 1, column: 1 }],
         maps: Vec::new(),
         rodata: Vec::new(),
+        data: Vec::new(),
         bss: Vec::new(),
         sources: vec![("counting.tcp".into(), "# Counts its runs.\n".into())],
         manifest: Manifest { format: FORMAT, policy: "counting".into(), ..Manifest::default() },

@@ -68,6 +68,8 @@ pub enum Command {
     List(commands::list::Args),
     /// Show what attached policies have counted
     Stats(commands::stats::Args),
+    /// Show and set the parameters of an attached policy
+    Param(commands::param::Args),
     /// Show the instructions of an object, with the policy lines they come from
     Disasm(commands::disasm::Args),
     /// Look up an event, a field, an option or any other name

@@ -8,6 +8,7 @@ pub mod disasm;
 pub mod doc;
 pub mod explain;
 pub mod list;
+pub mod param;
 pub mod stats;
 pub mod test;
 
@@ -25,6 +26,7 @@ pub fn run(command: Command, ui: &mut Ui) -> Exit {
         Command::Detach(args) => detach::run(&args, ui),
         Command::List(args) => list::run(&args, ui),
         Command::Stats(args) => stats::run(&args, ui),
+        Command::Param(args) => param::run(&args, ui),
         Command::Disasm(args) => disasm::run(&args, ui),
         Command::Doc(args) => doc::run(&args, ui),
         Command::Explain(args) => explain::run(&args, ui),

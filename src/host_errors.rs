@@ -65,6 +65,8 @@ fn code(error: &LoaderError) -> Code {
         | LoaderError::NoPolicy
         | LoaderError::UnknownPolicy { .. } => Code::NotAttached,
         LoaderError::WhichPolicy { .. } | LoaderError::SeveralPolicies { .. } => Code::WhichPolicy,
+        LoaderError::NoSuchParameter { .. } => Code::NoParameter,
+        LoaderError::ParameterRange { .. } => Code::ParameterValue,
         LoaderError::BadRecord { .. } => Code::PinsDamaged,
         _ => Code::HostFailure,
     }

@@ -8,9 +8,11 @@ mod exit;
 #[cfg(test)]
 mod experiment;
 mod host_errors;
+mod parameters;
 mod policy;
 mod reference;
 mod render;
+mod table;
 mod ui;
 mod values;
 

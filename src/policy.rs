@@ -13,6 +13,7 @@ use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::unit::{jiffies, jiffies_to_nanos};
 
 use crate::exit::Exit;
+use crate::parameters::Settings;
 use crate::ui::Ui;
 
 /// A policy or object larger than this is refused: nobody wrote it.
@@ -171,11 +172,17 @@ pub fn build(
     path: &Path,
     options: &Options,
     kernel: Option<KernelVersion>,
+    parameters: &Settings,
     ui: &mut Ui,
 ) -> Result<(SourceFile, Compiled), Exit> {
     let source = read_source(path).map_err(|problem| report_unreadable(&problem, ui))?;
-    let Analysis { program, mut diagnostics } = tcpc_lang::analyze(&source);
+    let Analysis { mut program, mut diagnostics } = tcpc_lang::analyze(&source);
     let wrong = diagnostics.iter().any(Diagnostic::is_error);
+    if !wrong && let Err(problem) = parameters.set_defaults(&source, &mut program) {
+        ui.report(&source, &diagnostics);
+        ui.problem(&problem);
+        return Err(Exit::Usage);
+    }
     let compiled = (!wrong).then(|| tcpc_compiler::compile(&program, &source, options));
     if let Some(kernel) = kernel {
         let needs = match &compiled {

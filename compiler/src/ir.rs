@@ -61,6 +61,11 @@ entity_impl!(Constant, "const");
 pub struct Counter(u32);
 entity_impl!(Counter, "count");
 
+/// A number in `.data`, which others change.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Variable(u32);
+entity_impl!(Variable, "var");
+
 /// A sorted table that is searched.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Table(u32);
@@ -85,6 +90,8 @@ pub struct Func {
     pub constants: PrimaryMap<Constant, GlobalData>,
     /// Counters and other zero-initialised numbers.
     pub counters: PrimaryMap<Counter, GlobalData>,
+    /// Numbers that others change.
+    pub variables: PrimaryMap<Variable, GlobalData>,
     /// Tables.
     pub tables: PrimaryMap<Table, TableData>,
 }

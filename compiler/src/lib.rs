@@ -86,6 +86,7 @@ pub fn compile(program: &Program, source: &SourceFile, options: &Options) -> Res
             .iter()
             .map(|file| (file.path.clone(), source.slice(file.span).to_owned()))
             .collect(),
+        data: lowered.func.variables.values().cloned().collect(),
         manifest,
     };
     let object = object::write(&spec).map_err(|error| CompileError::Internal(error.to_string()))?;

@@ -23,6 +23,7 @@ mod prerequisite;
 mod reply;
 mod set;
 mod state;
+mod steer;
 
 use std::collections::HashMap;
 
@@ -41,6 +42,7 @@ use expr::Operand;
 use header::Arrived;
 use plan::{Guarded, Plan};
 use state::Kept;
+use steer::Steered;
 
 /// The IR of a program, and what the object will say of itself that only lowering knows.
 pub struct Lowered {
@@ -109,6 +111,8 @@ struct Lowerer<'a> {
     arrived: HashMap<HeaderId, Arrived>,
     /// The maps of what is remembered, and the row that is being changed.
     kept: Kept,
+    /// What an operator can change.
+    steered: Steered,
 }
 
 impl<'a> Lowerer<'a> {
@@ -134,6 +138,7 @@ impl<'a> Lowerer<'a> {
             may_lack_kfuncs: false,
             arrived: HashMap::new(),
             kept: Kept::default(),
+            steered: Steered::default(),
         }
     }
 
@@ -143,6 +148,7 @@ impl<'a> Lowerer<'a> {
         self.declare_counters();
         self.declare_state();
         self.describe_measures();
+        self.declare_params();
         let plan = Plan::new(self.program);
         if let Some(rule) = self.program.rules.first() {
             self.b.set_span(rule.head);
@@ -160,6 +166,7 @@ impl<'a> Lowerer<'a> {
                     if let Some(request) = plan.enabling.at(single.event) {
                         self.lower_enable(request);
                     }
+                    self.load_variables(group);
                     self.look_for_headers(single.event, single.rules());
                     self.lower_guards(&single.guards);
                 }
@@ -181,6 +188,7 @@ impl<'a> Lowerer<'a> {
         };
         let again = self.b.new_block();
         self.event = events.first().map(|one| one.event);
+        self.load_variables(events);
         self.lower_cond(condition, again, self.exit);
         let mut cases = Vec::new();
         for planned in events {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ObjectSpec ── write ──▶ ELF bytes ── read ──▶ ObjectFile
-//!             sockops .text-less program, .maps, .rodata, .bss, license, .BTF, .BTF.ext, .tcpc
+//!             sockops .text-less program, .maps, .rodata, .bss, .data, license, .BTF, .BTF.ext, .tcpc
 //! ```
 
 mod btf;
@@ -45,6 +45,8 @@ pub struct ObjectSpec {
     pub bss: Vec<Global>,
     /// Names and texts of the source files, the policy's own first, for the kernel's log.
     pub sources: Vec<(String, String)>,
+    /// Numbers that others change, in the order of their offsets in `.data`.
+    pub data: Vec<Global>,
     /// What the object says of itself.
     pub manifest: Manifest,
 }
@@ -67,6 +69,8 @@ pub enum Target {
     Rodata(usize),
     /// A zero-initialised number, by index into [`ObjectSpec::bss`].
     Bss(usize),
+    /// A number that others change, by index into [`ObjectSpec::data`].
+    Data(usize),
     /// A kernel function; the slot is [`crate::bpf::insn::call_extern`].
     Kfunc(&'static Kfunc),
 }

@@ -33,6 +33,10 @@ pub enum Item {
     Set(Set),
     /// `use MODULE` or `include MODULE`
     Use(Use),
+    /// `param NAME: TYPE = EXPR in LOW..HIGH`
+    Param(Box<Param>),
+    /// `mutable set NAME: TYPE max N`
+    MutableSet(Box<MutableSet>),
     /// `option NAME = KIND { FIELDS }`
     Header(Box<Header>),
     /// `flow { CELLS }`
@@ -59,6 +63,8 @@ impl Item {
             Item::Let(item) => item.span,
             Item::Set(item) => item.span,
             Item::Use(item) => item.span,
+            Item::Param(item) => item.span,
+            Item::MutableSet(item) => item.span,
             Item::Header(item) => item.span,
             Item::Flow(item) => item.span,
             Item::Table(item) => item.span,
@@ -161,6 +167,36 @@ impl std::fmt::Display for ModuleName {
             ModuleName::File(path) => write!(f, "\"{path}\""),
         }
     }
+}
+
+/// `param NAME[: TYPE] = EXPR [in LOW..HIGH]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param {
+    /// Its name.
+    pub name: Name,
+    /// Its type.
+    pub ty: Option<Name>,
+    /// What it starts with.
+    pub value: Expr,
+    /// What it can be: a range, or something that was meant to be one.
+    pub range: Option<Expr>,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// `mutable set NAME: TYPE max N [= { ELEMENTS }]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MutableSet {
+    /// Its name.
+    pub name: Name,
+    /// The type of its elements.
+    pub element: Name,
+    /// `max N`: the word, or one that was meant to be it, and the number.
+    pub limit: Option<(Name, Expr)>,
+    /// What is in it at the start.
+    pub elements: Vec<Expr>,
+    /// The whole item.
+    pub span: Span,
 }
 
 /// `option NAME = kind 28 { FIELDS }`, `option NAME = experimental 0xCC01 { FIELDS }`.
@@ -624,6 +660,15 @@ pub enum Given {
         place: Place,
         /// To what.
         value: Expr,
+        /// The whole setting.
+        span: Span,
+    },
+    /// `NAME has ELEMENT`, `NAME has { ELEMENTS }`
+    Has {
+        /// The set.
+        name: Name,
+        /// Its elements, beside those that it starts with.
+        elements: Vec<Expr>,
         /// The whole setting.
         span: Span,
     },

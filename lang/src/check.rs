@@ -23,8 +23,10 @@ mod header;
 mod kernel;
 mod measure;
 mod members;
+mod mutable;
 mod names;
 mod ops;
+mod param;
 mod range;
 mod reply;
 mod rule;
@@ -36,7 +38,7 @@ mod table;
 mod test;
 mod types;
 mod uses;
-mod words;
+pub(crate) mod words;
 
 use std::collections::{HashMap, HashSet};
 

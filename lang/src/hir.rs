@@ -10,6 +10,7 @@ mod header;
 mod measure;
 mod print;
 mod state;
+mod steer;
 mod walk;
 
 pub use state::{Cell, Flow, Key, Row, Table};
@@ -27,6 +28,7 @@ pub use crate::ast::ChangeOp;
 use crate::source::Span;
 
 pub use measure::{Histogram, Record, RecordField};
+pub use steer::{MutableSet, Param};
 
 macro_rules! id {
     ($name:ident, $doc:literal) => {
@@ -51,6 +53,8 @@ id!(TableId, "Index into [`Program::tables`].");
 id!(SendId, "Index into [`Program::sends`].");
 id!(HistogramId, "Index into [`Program::histograms`].");
 id!(RecordId, "Index into [`Program::records`].");
+id!(ParamId, "Index into [`Program::params`].");
+id!(MutableSetId, "Index into [`Program::mutable_sets`].");
 
 /// A checked policy.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,6 +65,10 @@ pub struct Program {
     pub counters: Vec<Counter>,
     /// Sets.
     pub sets: Vec<Set>,
+    /// Parameters.
+    pub params: Vec<Param>,
+    /// Sets that can be changed while the policy runs.
+    pub mutable_sets: Vec<MutableSet>,
     /// Local names.
     pub locals: Vec<Local>,
     /// Values assigned to socket options, one row for each fall-back.
@@ -341,6 +349,10 @@ pub enum ExprKind {
     },
     /// An element is in a set.
     In(Box<Expr>, SetId),
+    /// An address or a port is in a set that can be changed.
+    InMutable(Box<Expr>, MutableSetId),
+    /// A parameter, with the least and the most that it can be. It is the same throughout one event.
+    Param(ParamId, (u64, u64)),
     /// Which end this is; the events of the rule allow to tell.
     IsRole(Role),
     /// Whether this connection is among a share of all, in 2^-32: drawn once for each connection, and the
@@ -540,4 +552,8 @@ pub enum Given {
     Cell(Row, u8, u64),
     /// The peer's segments, its SYN included, carry a TCP header option from now on, with these fields.
     Header(HeaderId, Vec<u64>),
+    /// An operator has set a parameter to this.
+    Param(ParamId, u64),
+    /// An operator has added these elements, as [`MutableSet::elements`] has them.
+    Has(MutableSetId, Vec<(u128, u8)>),
 }

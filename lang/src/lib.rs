@@ -17,6 +17,7 @@ pub mod hir;
 pub mod modules;
 pub mod parse;
 pub mod print;
+pub mod read;
 pub mod show;
 pub mod source;
 pub mod suggest;

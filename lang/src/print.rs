@@ -63,6 +63,18 @@ impl Printer {
                 self.line(format!("set {} {}", name.text, list(elements)))
             }
             Item::Use(item) => self.line(used(item)),
+            Item::Param(param) => {
+                let Param { name, ty, value, range, .. } = &**param;
+                let ty = ty.as_ref().map_or(String::new(), |ty| format!(": {}", ty.text));
+                let range = range.as_ref().map_or(String::new(), |range| format!(" in {}", expr(range)));
+                self.line(format!("param {}{ty} {}{range}", name.text, expr(value)));
+            }
+            Item::MutableSet(set) => {
+                let MutableSet { name, element, limit, elements, .. } = &**set;
+                let limit =
+                    limit.as_ref().map_or(String::new(), |(word, n)| format!(" {} {}", word.text, expr(n)));
+                self.line(format!("mutable set {}: {}{limit} {}", name.text, element.text, list(elements)));
+            }
             Item::Header(header) => self.header(header),
             Item::Flow(flow) => {
                 self.line("flow");
@@ -222,6 +234,7 @@ fn setting(given: &Given) -> String {
             format!("given {}{fields}", name.text)
         }
         Given::Cell { place, value, .. } => format!("given {} {}", self::place(place), expr(value)),
+        Given::Has { name, elements, .. } => format!("given {} has {}", name.text, list(elements)),
         Given::Kernel { version: (major, minor), .. } => format!("given kernel {major}.{minor}"),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::net::Ipv6Addr;
 
-use tcpc_stdlib::kernel::{AF_INET, AF_INET6, TCP_STATES};
+use tcpc_stdlib::kernel::{AF_INET, AF_INET6, MAPPED_BITS, TCP_STATES, is_mapped};
 use tcpc_stdlib::unit::Type;
 
 use crate::hir::Value;
@@ -45,6 +45,18 @@ pub fn show_ip(address: u128) -> String {
     match address.to_ipv4_mapped() {
         Some(v4) => v4.to_string(),
         None => address.to_string(),
+    }
+}
+
+/// An element of a set that can be changed: a port, an address, or an address and a length counted in 128 bits.
+pub fn show_element(element: Type, address: u128, length: u8) -> String {
+    match element {
+        Type::Port => address.to_string(),
+        Type::Prefix if is_mapped(address) && length >= MAPPED_BITS => {
+            format!("{}/{}", show_ip(address), length - MAPPED_BITS)
+        }
+        Type::Prefix => format!("{}/{length}", Ipv6Addr::from_bits(address)),
+        _ => show_ip(address),
     }
 }
 

@@ -178,6 +178,10 @@ pub enum Soft {
     Observed,
     /// `emitted` in a test.
     Emitted,
+    /// `param` at the start of an item.
+    Param,
+    /// `mutable` before `set`.
+    Mutable,
 }
 
 impl Token<'_> {

@@ -14,6 +14,7 @@ const SAMPLES: &[&str] = &[
     include_str!("typed/kernel_has.tcp"),
     include_str!("typed/measures.tcp"),
     include_str!("typed/statements.tcp"),
+    include_str!("typed/params.tcp"),
     include_str!("typed/tests.tcp"),
 ];
 
@@ -91,6 +92,19 @@ fn expr(program: &Program, node: &Expr) {
             let plain = set.element == Type::Int && matches!(element.ty, Type::Port | Type::Packets);
             assert!(set.element == element.ty || plain || set.ranges.is_empty(), "{node:?} {set:?}");
             expr(program, element);
+        }
+        ExprKind::InMutable(element, id) => {
+            is_bool(node);
+            let ports = program.mutable_sets[id.index()].element == Type::Port;
+            let fits =
+                if ports { matches!(element.ty, Type::Port | Type::Int) } else { element.ty == Type::Ip };
+            assert!(fits, "{node:?}");
+            expr(program, element);
+        }
+        ExprKind::Param(id, range) => {
+            let param = &program.params[id.index()];
+            assert_eq!(param.range, *range);
+            assert!((range.0..=range.1).contains(&param.default), "{param:?}");
         }
         ExprKind::Option(_)
         | ExprKind::Field(_)

@@ -18,6 +18,7 @@ use crate::features::Prober;
 use crate::image::Image;
 use crate::kfuncs;
 use crate::list::{OtherProgram, programs_of};
+use crate::params;
 use crate::pins::{Store, check_name, map_pin};
 use crate::preflight::{Host, Warning};
 use crate::probe;
@@ -36,6 +37,8 @@ pub struct AttachRequest {
     pub name: Option<String>,
     /// Whether the root of the hierarchy is meant where it is named.
     pub allow_root: bool,
+    /// Parameters that do not start with their defaults: names, and values in the canonical unit of their type.
+    pub parameters: Vec<(String, u64)>,
 }
 
 /// A policy that was attached.
@@ -120,7 +123,8 @@ pub fn attach_as(request: AttachRequest, prober: &dyn Prober) -> Result<Attached
         return Err(LoaderError::AlreadyAttached { name, cgroup: cgroup.path });
     };
     let others = programs_of(&directory)?;
-    let mut object = load_object(&resolved, &image.manifest, hz, &found.features)?;
+    let parameters = params::start_values(&image.manifest, &request.parameters)?;
+    let mut object = load_object(&resolved, &image.manifest, hz, &found.features, &parameters)?;
     let program = the_program(&mut object)?;
     program.load().map_err(load_failed)?;
     pin_objects(&mut object, reserved.directory())?;
@@ -170,8 +174,14 @@ fn lacks_calls(manifest: &Manifest, features: &[bool]) -> bool {
     asked.any(|(one, has)| one.kind == FeatureKind::Event && has_calls(&one.name) && !has)
 }
 
-/// Creates the maps, with the constants that depend on the kernel set for this one.
-fn load_object(bytes: &[u8], manifest: &Manifest, hz: u32, features: &[bool]) -> Result<Ebpf, LoaderError> {
+/// Creates the maps, with the constants that depend on the kernel set for this one, and parameters as they were asked for.
+fn load_object(
+    bytes: &[u8],
+    manifest: &Manifest,
+    hz: u32,
+    features: &[bool],
+    parameters: &[(&str, u64)],
+) -> Result<Ebpf, LoaderError> {
     let ticks: Vec<u32> =
         manifest.jiffies.iter().map(|one| jiffies(one.nanos, hz).min(i32::MAX as u64) as u32).collect();
     let mut loader = EbpfLoader::new();
@@ -184,6 +194,9 @@ fn load_object(bytes: &[u8], manifest: &Manifest, hz: u32, features: &[bool]) ->
     let features: Vec<u32> = features.iter().map(|has| u32::from(*has)).collect();
     for (one, has) in manifest.features.iter().zip(&features) {
         loader.override_global(&one.symbol, has, true);
+    }
+    for (symbol, value) in parameters {
+        loader.override_global(symbol, value, true);
     }
     loader.load(bytes).map_err(|error| match error {
         EbpfError::ProgramError(error) => load_failed(error),

@@ -127,6 +127,24 @@ pub enum LoaderError {
         /// Name and cgroup of each.
         known: Vec<(String, PathBuf)>,
     },
+    /// The policy has no parameter of this name.
+    NoSuchParameter {
+        /// The name.
+        name: String,
+        /// The policy.
+        policy: String,
+        /// Its parameters.
+        names: Vec<String>,
+    },
+    /// A value outside of a parameter's range.
+    ParameterRange {
+        /// The parameter.
+        name: String,
+        /// The value, in the canonical unit of the parameter's type.
+        value: u64,
+        /// The least and the most that it can be.
+        range: (u64, u64),
+    },
     /// The pins of a policy cannot be understood.
     BadRecord {
         /// The pin directory.
@@ -248,8 +266,12 @@ impl LoaderError {
                 let first = names.first().map_or("", String::as_str);
                 format!("name one of {}: `tcpc detach {} {first}`", ticked(names), cgroup.display())
             }
+            NoSuchParameter { names, .. } if names.is_empty() => {
+                "declare it in the policy: `param NAME = VALUE in LOW..HIGH`".into()
+            }
+            NoSuchParameter { names, .. } => format!("it has {}", ticked(names)),
             BadRecord { path, .. } => format!("remove it by hand: `rm -r {}`", path.display()),
-            System { .. } => return None,
+            ParameterRange { .. } | System { .. } => return None,
         })
     }
 }
@@ -340,6 +362,12 @@ impl fmt::Display for LoaderError {
             }
             SeveralPolicies { name: None, known } => {
                 write!(f, "{} policies are attached, and one is meant", known.len())
+            }
+            NoSuchParameter { name, policy, .. } => {
+                write!(f, "the policy `{policy}` has no parameter `{name}`")
+            }
+            ParameterRange { name, value, range: (low, high) } => {
+                write!(f, "the parameter `{name}` is {low} to {high}, not {value}")
             }
             BadRecord { path, reason } => {
                 write!(f, "the pins in `{}` cannot be understood: {reason}", path.display())

@@ -23,6 +23,7 @@ const BPF_MAP_DELETE_ELEM: libc::c_int = 3;
 const BPF_MAP_GET_NEXT_KEY: libc::c_int = 4;
 const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_OBJ_GET: libc::c_int = 7;
+const BPF_PROG_TEST_RUN: libc::c_int = 10;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_PROG_QUERY: libc::c_int = 16;
 const BPF_LINK_CREATE: libc::c_int = 28;
@@ -73,6 +74,41 @@ pub fn make_array(value_size: u32) -> io::Result<OwnedFd> {
 
 /// Loads a sock_ops program of these instruction slots.
 pub fn load_program(code: &[u64]) -> io::Result<OwnedFd> {
+    load_program_of(PROG_TYPE_SOCK_OPS, code)
+}
+
+/// Runs a program of these instruction slots once, here and now: a socket filter, on an empty packet of its own.
+pub fn run_once(code: &[u64]) -> io::Result<()> {
+    const BPF_PROG_TYPE_SOCKET_FILTER: u32 = 1;
+    /// The least that the kernel takes: an Ethernet header.
+    const PACKET: usize = 14;
+    #[repr(C)]
+    struct Attribute {
+        program: u32,
+        result: u32,
+        size_in: u32,
+        size_out: u32,
+        data_in: u64,
+        data_out: u64,
+        repeat: u32,
+        duration: u32,
+    }
+    let program = load_program_of(BPF_PROG_TYPE_SOCKET_FILTER, code)?;
+    let packet = [0u8; PACKET];
+    let mut attribute = Attribute {
+        program: program.as_raw_fd() as u32,
+        result: 0,
+        size_in: PACKET as u32,
+        size_out: 0,
+        data_in: packet.as_ptr() as u64,
+        data_out: 0,
+        repeat: 1,
+        duration: 0,
+    };
+    bpf(BPF_PROG_TEST_RUN, &mut attribute).map(drop)
+}
+
+fn load_program_of(program_type: u32, code: &[u64]) -> io::Result<OwnedFd> {
     #[repr(C)]
     struct Attribute {
         program_type: u32,
@@ -81,7 +117,7 @@ pub fn load_program(code: &[u64]) -> io::Result<OwnedFd> {
         license: u64,
     }
     let mut attribute = Attribute {
-        program_type: PROG_TYPE_SOCK_OPS,
+        program_type,
         slots: code.len() as u32,
         code: code.as_ptr() as u64,
         license: c"".as_ptr() as u64,

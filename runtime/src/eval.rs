@@ -4,8 +4,8 @@
 //! compiler. Numbers are in the canonical unit of their type.
 
 use tcpc_lang::hir::{
-    ArithOp, CompareOp, CounterId, Expr, ExprKind, HeaderId, HistogramId, Key, LocalId, Program, RecordId,
-    Role, Row, RuleId, Set, TableId, Value,
+    ArithOp, CompareOp, CounterId, Expr, ExprKind, HeaderId, HistogramId, Key, LocalId, MutableSet,
+    MutableSetId, ParamId, Program, RecordId, Role, Row, RuleId, Set, TableId, Value,
 };
 use tcpc_stdlib::builtin::{BuiltinId, HASH_FACTOR, HASH_START, draw};
 use tcpc_stdlib::event::{Arg, Event};
@@ -69,6 +69,20 @@ pub trait World {
     /// In words: why they cannot be told.
     fn records(&mut self, record: RecordId) -> Result<Vec<Vec<Value>>, String> {
         Err(format!("there are no records of kind {} here", record.0))
+    }
+    /// A parameter, in its type's canonical unit.
+    ///
+    /// # Errors
+    /// In words: why it cannot be read.
+    fn param(&mut self, _param: ParamId) -> Result<u64, String> {
+        Err("nothing can be set here".into())
+    }
+    /// What is in a set that can be changed, as [`MutableSet::elements`] has it.
+    ///
+    /// # Errors
+    /// In words: why it cannot be read.
+    fn elements(&mut self, _set: MutableSetId) -> Result<Vec<(u128, u8)>, String> {
+        Err("nothing can be set here".into())
     }
     /// How often a rule ran.
     ///
@@ -159,6 +173,15 @@ impl<'a, W: World> Evaluator<'a, W> {
             ExprKind::IsSegment(segments) => {
                 u64::from(self.world.segment().is_some_and(|segment| segments.contains(&segment)))
             }
+            ExprKind::InMutable(element, set) => {
+                let member = match self.value(element)? {
+                    Value::Ip(address) => address,
+                    Value::Number(number) => number.into(),
+                    Value::Name(_) => return Err("a name in a set".into()),
+                };
+                u64::from(MutableSet::holds(&self.world.elements(*set)?, member))
+            }
+            ExprKind::Param(param, _) => self.world.param(*param)?,
             ExprKind::Received(header) => u64::from(self.header(*header)?.is_some()),
             ExprKind::HeaderField(header, index) => {
                 let values = self.header(*header)?;

@@ -8,6 +8,7 @@ use tcpc_compiler::Options;
 use tcpc_loader::{AttachRequest, Attached};
 
 use crate::exit::Exit;
+use crate::parameters::Settings;
 use crate::policy::Input;
 use crate::ui::Ui;
 use crate::{host_errors, policy};
@@ -20,7 +21,8 @@ connections whose socket was made by a process in the cgroup. `tcpc detach` undo
 
 Examples:
   tcpc attach /sys/fs/cgroup/web policy.tcp
-  tcpc attach /sys/fs/cgroup/web policy.o --name canary")]
+  tcpc attach /sys/fs/cgroup/web policy.o --name canary
+  tcpc attach /sys/fs/cgroup/web policy.tcp --set syn_rto=20ms")]
 pub struct Args {
     /// Directory of the cgroup (cgroup2)
     #[arg(value_name = "CGROUP")]
@@ -37,6 +39,8 @@ pub struct Args {
     /// Do not count rule hits and failed assignments (for a policy that is built on the spot)
     #[arg(long)]
     no_stats: bool,
+    #[command(flatten)]
+    parameters: Settings,
 }
 
 /// Attaches; whatever fails, nothing stays behind.
@@ -45,8 +49,17 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
         Ok(object) => object,
         Err(exit) => return exit,
     };
-    let request =
-        AttachRequest { cgroup: args.cgroup.clone(), object, name: args.name.clone(), allow_root: args.root };
+    let parameters = match start_values(args, &object, ui) {
+        Ok(parameters) => parameters,
+        Err(exit) => return exit,
+    };
+    let request = AttachRequest {
+        cgroup: args.cgroup.clone(),
+        object,
+        name: args.name.clone(),
+        allow_root: args.root,
+        parameters,
+    };
     match tcpc_loader::attach(request) {
         Ok(attached) => {
             report(&attached, ui);
@@ -57,6 +70,16 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
             Exit::Host
         }
     }
+}
+
+/// What parameters are to start with. What else may be wrong with the object, the loader says.
+fn start_values(args: &Args, object: &[u8], ui: &mut Ui) -> Result<Vec<(String, u64)>, Exit> {
+    let manifest = tcpc_compiler::object::read(object).ok().and_then(|object| object.manifest);
+    let manifest = manifest.unwrap_or_default();
+    args.parameters.values(&manifest.policy, &manifest.state.params).map_err(|problem| {
+        ui.problem(&problem);
+        Exit::Usage
+    })
 }
 
 /// The object's bytes; a policy is built for this host.

@@ -9,6 +9,7 @@ use tcpc_lang::diag::{Code, Diagnostic};
 
 use crate::cli::Kernel;
 use crate::exit::Exit;
+use crate::parameters::Settings;
 use crate::policy;
 use crate::ui::Ui;
 
@@ -22,6 +23,7 @@ Examples:
   tcpc build policy.tcp
   tcpc build policy.tcp -o /tmp/policy.o --hz 1000
   tcpc build policy.tcp --kernel 5.15
+  tcpc build policy.tcp --set syn_rto=20ms
   tcpc build std::clamp --no-stats --emit asm")]
 pub struct Args {
     /// Policy file; `-` is standard input, `std::NAME` a policy of the standard library
@@ -38,6 +40,8 @@ pub struct Args {
     /// Do not count rule hits and failed assignments
     #[arg(long)]
     no_stats: bool,
+    #[command(flatten)]
+    parameters: Settings,
     /// Show a stage of the compilation instead of writing an object
     #[arg(long, value_enum, value_name = "ir|asm", hide_possible_values = true)]
     emit: Option<Emit>,
@@ -64,7 +68,7 @@ fn build(args: &Args, ui: &mut Ui) -> Result<Exit, Exit> {
         return Err(Exit::Usage);
     }
     let options = Options { hz: policy::hz_or_host(args.hz), stats: !args.no_stats };
-    let (_, compiled) = policy::build(&args.file, &options, args.kernel.version, ui)?;
+    let (_, compiled) = policy::build(&args.file, &options, args.kernel.version, &args.parameters, ui)?;
     match args.emit {
         Some(stage) => {
             let text = if stage == Emit::Ir { &compiled.ir } else { &compiled.asm };

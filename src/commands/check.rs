@@ -8,6 +8,7 @@ use tcpc_compiler::needs::oldest;
 
 use crate::cli::Kernel;
 use crate::exit::Exit;
+use crate::parameters::Settings;
 use crate::policy;
 use crate::ui::Ui;
 
@@ -34,7 +35,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
     let mut worst = Exit::Done;
     let mut results = Vec::new();
     for file in &args.files {
-        match policy::build(file, &options, args.kernel.version, ui) {
+        match policy::build(file, &options, args.kernel.version, &Settings::default(), ui) {
             Ok((source, compiled)) => {
                 let (kernel, because) = oldest(&compiled.needs);
                 ui.say(format!("{}: ok, runs on Linux {kernel} or newer", source.name()));

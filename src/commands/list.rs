@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tcpc_loader::Listed;
 
 use crate::exit::Exit;
-use crate::host_errors;
 use crate::ui::Ui;
+use crate::{host_errors, table};
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
@@ -21,7 +21,7 @@ pub fn run(_args: &Args, ui: &mut Ui) -> Exit {
             if listed.is_empty() {
                 ui.say("no policy is attached");
             } else {
-                ui.say(table(&listed));
+                ui.say(text(&listed));
             }
             ui.set("policies", listed.iter().map(to_json).collect::<Vec<_>>());
             Exit::Done
@@ -33,7 +33,7 @@ pub fn run(_args: &Args, ui: &mut Ui) -> Exit {
     }
 }
 
-fn table(listed: &[Listed]) -> String {
+fn text(listed: &[Listed]) -> String {
     let mut rows = vec![["POLICY", "CGROUP", "PROGRAM", "SINCE", "BESIDE"].map(str::to_owned)];
     rows.extend(listed.iter().map(|one| {
         let path = one.cgroup.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
@@ -42,18 +42,7 @@ fn table(listed: &[Listed]) -> String {
         let beside = if others.is_empty() { "-".to_owned() } else { others.join(", ") };
         [one.name.clone(), cgroup, one.program_id.to_string(), age(one.attached_at), beside]
     }));
-    let mut widths = [0; 5];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let line = |row: &[String; 5]| {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    table::text(&rows)
 }
 
 /// How long ago, in its largest unit.

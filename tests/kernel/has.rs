@@ -51,7 +51,16 @@ pub fn attach(side: &Side, text: &str, prober: &dyn Prober) -> Result<Attached, 
     let analysis = tcpc_lang::analyze(&source);
     assert!(analysis.is_valid(), "{text}: {:?}", analysis.diagnostics);
     let object = compile(&analysis.program, &source, &Options { hz: 250, stats: true }).unwrap().object;
-    attach_as(AttachRequest { cgroup: side.cgroup.clone(), object, name: None, allow_root: false }, prober)
+    attach_as(
+        AttachRequest {
+            cgroup: side.cgroup.clone(),
+            object,
+            name: None,
+            allow_root: false,
+            parameters: Vec::new(),
+        },
+        prober,
+    )
 }
 
 /// Whether a kernel of this version has it, by the catalogue.

@@ -230,6 +230,7 @@ impl Side {
             object: object.into(),
             name: name.map(str::to_owned),
             allow_root: false,
+            parameters: Vec::new(),
         })
     }
 }

@@ -158,6 +158,7 @@ fn the_root_must_be_asked_for() {
         object: programs::bytes(&programs::idle("idle")),
         name: None,
         allow_root: false,
+        parameters: Vec::new(),
     });
     assert!(matches!(error, Err(LoaderError::CgroupRoot(_))));
 }

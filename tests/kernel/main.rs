@@ -24,6 +24,7 @@ mod segments;
 mod stamps;
 mod state;
 mod stats;
+mod steer;
 mod sys;
 mod uses;
 mod watch;

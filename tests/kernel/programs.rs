@@ -22,6 +22,7 @@ pub fn of_code(name: &str, code: Vec<Insn>) -> ObjectSpec {
         lines: vec![Line { slot: 0, file: 0, line: 1, column: 1 }],
         maps: Vec::new(),
         rodata: Vec::new(),
+        data: Vec::new(),
         bss: Vec::new(),
         sources: vec![(format!("{name}.tcp"), "on first -> 1\non second -> 2\n".into())],
         manifest: Manifest { format: FORMAT, policy: name.into(), ..Manifest::default() },

@@ -8,7 +8,7 @@ use tcpc_stdlib::kfunc::Kfunc;
 
 use super::{
     BinaryOp, Block, BlockCall, BlockData, Cond, CondOp, Constant, Counter, Func, Inst, InstData, Map,
-    Placed, Size, Slot, Table, TableData, Terminator, UnaryOp, Value, ValueData,
+    Placed, Size, Slot, Table, TableData, Terminator, UnaryOp, Value, ValueData, Variable,
 };
 use crate::object::{DataType, Global, MapSpec};
 
@@ -57,6 +57,7 @@ impl Builder {
             maps: PrimaryMap::new(),
             constants: PrimaryMap::new(),
             counters: PrimaryMap::new(),
+            variables: PrimaryMap::new(),
             tables: PrimaryMap::new(),
         };
         Builder { func, slots: Vec::new(), block: entry, span: Span::default() }
@@ -272,6 +273,17 @@ impl Builder {
         match self.func.counters.iter().find(|(_, other)| other.name == name) {
             Some((counter, _)) => counter,
             None => self.func.counters.push(Global { name, ty, bytes: Vec::new() }),
+        }
+    }
+
+    /// A number in `.data`; one of the same name is the same number.
+    pub fn variable(&mut self, name: &str, start: u64) -> Variable {
+        match self.func.variables.iter().find(|(_, other)| other.name == name) {
+            Some((variable, _)) => variable,
+            None => {
+                let bytes = start.to_le_bytes().to_vec();
+                self.func.variables.push(Global { name: name.to_owned(), ty: DataType::U64, bytes })
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use tcpc_stdlib::field::Field;
 use tcpc_stdlib::helper::Helper;
 use tcpc_stdlib::kfunc::Kfunc;
 
-use super::{Block, Constant, Counter, Map, Slot, Table, Value};
+use super::{Block, Constant, Counter, Map, Slot, Table, Value, Variable};
 
 /// What an instruction does.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub enum InstData {
     ConstantAddr(Constant, u32),
     /// An address in a counter.
     CounterAddr(Counter, u32),
+    /// The address of a variable.
+    VariableAddr(Variable),
     /// A word of a context field as it is, zero-extended.
     LoadField {
         /// The field.
@@ -48,7 +50,7 @@ pub enum InstData {
     Load {
         /// Bytes.
         size: Size,
-        /// The address of a map value, a constant or a counter.
+        /// The address of a map value, a constant, a counter or a variable.
         addr: Value,
         /// Added to the address.
         offset: i16,
@@ -463,6 +465,7 @@ impl InstData {
                 | InstData::SlotAddr(..)
                 | InstData::ConstantAddr(..)
                 | InstData::CounterAddr(..)
+                | InstData::VariableAddr(_)
         )
     }
 }

@@ -29,6 +29,9 @@ impl Display for Func {
         for (counter, global) in &self.counters {
             writeln!(f, "{counter} = bss {}: {} bytes", global.name, global.ty.size())?;
         }
+        for (variable, global) in &self.variables {
+            writeln!(f, "{variable} = data {}: {} bytes", global.name, global.ty.size())?;
+        }
         for (table, data) in &self.tables {
             writeln!(f, "{table} = {} of {} entries of {} words", data.data, data.entries, data.words)?;
         }
@@ -84,6 +87,7 @@ impl Func {
             InstData::SlotAddr(slot, offset) => write!(f, "addr {slot}+{offset}"),
             InstData::ConstantAddr(constant, offset) => write!(f, "addr {constant}+{offset}"),
             InstData::CounterAddr(counter, offset) => write!(f, "addr {counter}+{offset}"),
+            InstData::VariableAddr(variable) => write!(f, "addr {variable}"),
             InstData::LoadField { field, word } => {
                 write!(f, "field {}", field_word(field.kernel, field.words, *word))
             }

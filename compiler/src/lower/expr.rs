@@ -70,6 +70,7 @@ impl Lowerer<'_> {
             }
             ExprKind::Option(option) => self.lower_option(option),
             ExprKind::Cell(row, cell) => self.lower_cell(row, *cell),
+            ExprKind::Param(param, _) => self.lower_param(*param),
             ExprKind::HeaderField(header, index) => self.lower_header_field(*header, *index),
             ExprKind::Arith(op, a, b) => {
                 let (a, b) = (self.lower_scalar(a), self.lower_scalar(b));

@@ -95,6 +95,7 @@ impl Selector<'_> {
             Some(InstData::CounterAddr(counter, offset)) => {
                 Kind::Address(Target::Bss(counter.index()), *offset)
             }
+            Some(InstData::VariableAddr(variable)) => Kind::Address(Target::Data(variable.index()), 0),
             _ => return self.register(value),
         };
         self.made(kind)

@@ -60,8 +60,9 @@ pub fn write(spec: &ObjectSpec) -> Result<Vec<u8>, WriteError> {
     let program = writer.program(spec);
     writer.section("license", SectionKind::Data, LICENSE, 1);
     let maps = writer.maps(&spec.maps);
-    let rodata = writer.rodata(&spec.rodata)?;
+    let rodata = writer.filled(".rodata", SectionKind::ReadOnlyData, &spec.rodata)?;
     let bss = writer.bss(&spec.bss);
+    let data = writer.filled(manifest::state::VARIABLE_SECTION, SectionKind::Data, &spec.data)?;
     let kfuncs = writer.kfuncs(spec);
 
     for relocation in &spec.relocations {
@@ -70,6 +71,7 @@ pub fn write(spec: &ObjectSpec) -> Result<Vec<u8>, WriteError> {
             Target::Map(index) => (maps.get(index), R_BPF_64_64),
             Target::Rodata(index) => (rodata.get(index), R_BPF_64_64),
             Target::Bss(index) => (bss.get(index), R_BPF_64_64),
+            Target::Data(index) => (data.get(index), R_BPF_64_64),
             Target::Kfunc(kfunc) => (kfuncs.get(kfunc.name), R_BPF_64_32),
         };
         let fits = spec.code.get(relocation.slot).is_some_and(|insn| match r_type {
@@ -146,7 +148,13 @@ impl Writer {
         self.btf.pointer(array)
     }
 
-    fn rodata(&mut self, globals: &[Global]) -> Result<Vec<SymbolId>, WriteError> {
+    /// A section of globals that have bytes.
+    fn filled(
+        &mut self,
+        name: &str,
+        kind: SectionKind,
+        globals: &[Global],
+    ) -> Result<Vec<SymbolId>, WriteError> {
         if globals.is_empty() {
             return Ok(Vec::new());
         }
@@ -159,8 +167,8 @@ impl Writer {
                 None => return Err(WriteError::Global(global.name.clone())),
             }
         }
-        let section = self.section(".rodata", SectionKind::ReadOnlyData, &bytes, 8);
-        Ok(self.globals(section, ".rodata", globals, &offsets, size))
+        let section = self.section(name, kind, &bytes, 8);
+        Ok(self.globals(section, name, globals, &offsets, size))
     }
 
     fn bss(&mut self, globals: &[Global]) -> Vec<SymbolId> {

@@ -55,6 +55,7 @@ pub(crate) fn sample() -> ObjectSpec {
                 bytes: (0..32).collect(),
             },
         ],
+        data: vec![Global { name: "knob".into(), ty: DataType::U64, bytes: vec![7, 0, 0, 0, 0, 0, 0, 0] }],
         bss: vec![
             Global { name: "hits".into(), ty: DataType::U64, bytes: vec![] },
             Global {
@@ -93,6 +94,7 @@ fn smallest() -> ObjectSpec {
         lines: vec![],
         maps: vec![],
         rodata: vec![],
+        data: Vec::new(),
         bss: vec![],
         ..spec
     }

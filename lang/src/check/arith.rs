@@ -89,7 +89,7 @@ impl<'a> Checker<'a> {
     fn share_of(&mut self, quantity: Expr, share: Expr, span: Span) -> Option<Expr> {
         const MILLION: u64 = 1_000_000;
         let Some(share) = fold::constant_number(&share) else {
-            return self.fail(super::names::not_constant(share.span));
+            return self.fail(self.unknown_yet(&share, share.span));
         };
         let millionths = (u128::from(share) * u128::from(MILLION) + (1 << 31)) >> 32;
         let millionths = u64::try_from(millionths).unwrap_or(u64::MAX);

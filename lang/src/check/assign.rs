@@ -192,7 +192,10 @@ impl<'a> Checker<'a> {
                     super::names::not_constant(value.span).help("write the name in quotes: `\"cubic\"`"),
                 );
             }
-            None => return Some(value),
+            None => {
+                self.warn_if_loose_for(option, &value);
+                return Some(value);
+            }
         };
         let number = self.in_range(option, number, value.span)?;
         Some(Expr { kind: ExprKind::Const(Value::Number(number)), ..value })

@@ -148,8 +148,10 @@ impl<'a> Checker<'a> {
         self.arity(row, args, 1, span)?;
         self.not_in_tests(row.name, span)?;
         let (_, share) = args.first()?;
-        let number = self.share(share)?;
-        let share = fold::number(number, Type::Percent, share.span);
+        let share = match self.percent_param(share) {
+            Some(param) => param,
+            None => fold::number(self.share(share)?, Type::Percent, share.span),
+        };
         Some(Expr { kind: ExprKind::Call(row.id, vec![share]), ty: Type::Bool, span })
     }
 

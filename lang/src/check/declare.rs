@@ -12,11 +12,12 @@ use super::uses::{Import, Module};
 use super::{Checker, Place, Scope, Term};
 use crate::ast::{self, Item, Name};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{HeaderId, RecordId, SetId, TableId};
+use crate::hir::{HeaderId, MutableSetId, ParamId, RecordId, SetId, TableId};
 use crate::source::{FileId, Span};
 
 /// Words before the name in a declaration, also of constructs that this version does not have.
-const DECLARING: &[&str] = &["const", "let", "set", "param", "mutable", "table", "flow", "event", "option"];
+const DECLARING: &[&str] =
+    &["const", "let", "set", "param", "mutable", "table", "flow", "event", "option", "experiment"];
 
 /// The declarations of a policy and its modules, by name.
 #[derive(Default)]
@@ -59,6 +60,10 @@ pub enum GlobalKind<'a> {
     Let(&'a ast::Let),
     /// A set, and its id once it was made.
     Set(&'a ast::Set, Option<SetId>),
+    /// A parameter, and its id once it was made.
+    Param(&'a ast::Param, Option<ParamId>),
+    /// A set that can be changed, and its id once it was made.
+    MutableSet(&'a ast::MutableSet, Option<MutableSetId>),
     /// A header option, and its id once it was made.
     Header(Option<HeaderId>),
     /// A table, and its id once it was made.
@@ -205,6 +210,8 @@ impl<'a> Checker<'a> {
                 Item::Const(item) => (&item.name, GlobalKind::Const(item, None)),
                 Item::Let(item) => (&item.name, GlobalKind::Let(item)),
                 Item::Set(item) => (&item.name, GlobalKind::Set(item, None)),
+                Item::Param(item) => (&item.name, GlobalKind::Param(item, None)),
+                Item::MutableSet(item) => (&item.name, GlobalKind::MutableSet(item, None)),
                 Item::Header(item) => (&item.name, GlobalKind::Header(None)),
                 Item::Table(item) => (&item.name, GlobalKind::Table(None)),
                 Item::Record(item) => (&item.name, GlobalKind::Record(None)),
@@ -311,7 +318,8 @@ impl<'a> Checker<'a> {
                 GlobalKind::Const(..) => "constant",
                 GlobalKind::Let(item) if item.params.is_some() => "function",
                 GlobalKind::Let(_) => "name",
-                GlobalKind::Set(..) => "set",
+                GlobalKind::Set(..) | GlobalKind::MutableSet(..) => "set",
+                GlobalKind::Param(..) => "parameter",
                 GlobalKind::Header(..) => "header option",
                 GlobalKind::Table(..) => "table",
                 GlobalKind::Record(..) => "event",
@@ -323,11 +331,17 @@ impl<'a> Checker<'a> {
                 GlobalKind::Let(item) => self.within(Scope::new(Place::Unused), |checker| {
                     checker.inline_unused(item);
                 }),
-                GlobalKind::Header(None) | GlobalKind::Table(None) | GlobalKind::Record(None) => continue,
+                GlobalKind::Header(None)
+                | GlobalKind::Table(None)
+                | GlobalKind::Record(None)
+                | GlobalKind::Param(_, None)
+                | GlobalKind::MutableSet(_, None) => continue,
                 GlobalKind::Set(..)
                 | GlobalKind::Header(..)
                 | GlobalKind::Table(..)
-                | GlobalKind::Record(..) => {}
+                | GlobalKind::Record(..)
+                | GlobalKind::Param(..)
+                | GlobalKind::MutableSet(..) => {}
             }
             self.server_reads.clear();
             if !certain {

@@ -122,7 +122,7 @@ impl<'a> Checker<'a> {
         let value = self.coerce(value, wanted)?;
         match fold::constant(&value) {
             Some(constant) => Some(constant.clone()),
-            None => self.fail(super::names::not_constant(expr.span)),
+            None => self.fail(self.unknown_yet(&value, expr.span)),
         }
     }
 

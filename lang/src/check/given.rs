@@ -30,6 +30,7 @@ impl<'a> Checker<'a> {
                 given.into_iter().collect()
             }
             ast::Given::Cell { place, value, .. } => self.given_cell(place, value).into_iter().collect(),
+            ast::Given::Has { name, elements, .. } => self.given_has(name, elements).into_iter().collect(),
             ast::Given::Fails { name, value, errno, .. } => {
                 self.fails(name, value.as_ref(), errno).into_iter().collect()
             }
@@ -63,6 +64,9 @@ impl<'a> Checker<'a> {
             );
         }
         let one = |given| Some(vec![given]);
+        if let Some(given) = self.given_param(name, value) {
+            return given.map(|given| vec![given]);
+        }
         match text {
             "local" | "remote" => self.end(name, value, port, span, case),
             "role" => match self.term(value)? {

@@ -17,6 +17,11 @@ impl<'a> Checker<'a> {
         match element {
             Term::EitherPort(at) => {
                 let (local, remote) = access::both_ports(at)?;
+                if let Some((item, id)) = self.mutable_named(members) {
+                    let local = self.in_mutable(local, item, id?, members.span, span)?;
+                    let remote = self.in_mutable(remote, item, id?, members.span, span)?;
+                    return Some(fold::junction(false, vec![local, remote], span));
+                }
                 let set = self.members(members, Type::Port)?;
                 let local = self.member_of(local, set, members.span, span)?;
                 let remote = self.member_of(remote, set, members.span, span)?;
@@ -26,6 +31,9 @@ impl<'a> Checker<'a> {
                 let element = self.as_value(term)?;
                 if element.ty == Type::Name {
                     return self.name_in(element, members, span);
+                }
+                if let Some((item, id)) = self.mutable_named(members) {
+                    return self.in_mutable(element, item, id?, members.span, span);
                 }
                 let set = self.members(members, element.ty)?;
                 self.member_of(element, set, members.span, span)

@@ -49,6 +49,12 @@ impl<'a> Checker<'a> {
                     span,
                     format!("rules give its records: `emit {text} {{ … }}`"),
                 )),
+                GlobalKind::Param(item, id) => self.param_value(item, id?, span).map(Term::Value),
+                GlobalKind::MutableSet(..) => self.fail(wrong_use(
+                    format!("`{text}` is a set, not a value"),
+                    span,
+                    format!("ask whether something is in it: `remote_ip in {text}`"),
+                )),
                 GlobalKind::Header(..) => self.fail(wrong_use(
                     format!("`{text}` is a header option, not a value"),
                     span,

@@ -15,6 +15,7 @@ const ALL: Range = (0, u64::MAX);
 pub fn of(expr: &Expr) -> Range {
     match &expr.kind {
         ExprKind::Const(Value::Number(number)) => (*number, *number),
+        ExprKind::Param(_, range) => *range,
         ExprKind::Field(field) => raw(field.size, field.ty, field.unit),
         ExprKind::Arg(_, arg) => raw(4, arg.ty, arg.unit),
         ExprKind::Arith(op, left, right) => arith(*op, of(left), of(right)),

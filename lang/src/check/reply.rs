@@ -28,7 +28,10 @@ impl<'a> Checker<'a> {
         let value = self.coerce(value, &Wanted { ty: question.ty, unit: question.unit, who: &who })?;
         let value = match fold::constant_number(&value) {
             Some(number) => self.constant_reply(event, question, number, value)?,
-            None => value,
+            None => {
+                self.warn_if_loose_reply(event, question, &value);
+                value
+            }
         };
         Some(StmtKind::Reply(ReplyValue::Typed(value)))
     }

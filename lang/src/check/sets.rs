@@ -44,6 +44,18 @@ impl<'a> Checker<'a> {
                         row.kind = GlobalKind::Set(item, Some(id));
                     }
                 }
+                GlobalKind::Param(item, _) => {
+                    let id = self.param(item);
+                    if let Some(row) = self.globals.row(index) {
+                        row.kind = GlobalKind::Param(item, id);
+                    }
+                }
+                GlobalKind::MutableSet(item, _) => {
+                    let id = self.mutable_set(item);
+                    if let Some(row) = self.globals.row(index) {
+                        row.kind = GlobalKind::MutableSet(item, id);
+                    }
+                }
                 GlobalKind::Let(_)
                 | GlobalKind::Header(..)
                 | GlobalKind::Table(..)
@@ -133,7 +145,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A term where only constants are wanted; names of blocks and parameters can stand for some.
-    fn constant_term(&mut self, expr: &'a Ast) -> Option<Term> {
+    pub(super) fn constant_term(&mut self, expr: &'a Ast) -> Option<Term> {
         let place = std::mem::replace(&mut self.scope.place, Place::Constant);
         let term = self.term(expr);
         self.scope.place = place;
@@ -279,7 +291,7 @@ fn in_order(a: Span, b: Span) -> (Span, Span) {
 }
 
 /// A prefix as it is written.
-fn show_prefix(address: u128, length: u8) -> String {
+pub(super) fn show_prefix(address: u128, length: u8) -> String {
     let is_v4 = length >= MAPPED_BITS && is_mapped(address);
     format!("{}/{}", show_ip(address), if is_v4 { length - 96 } else { length })
 }

@@ -109,6 +109,10 @@ codes! {
     E0316 HeaderShape       Error   "a header option whose fields cannot be laid out";
     E0317 CellType          Error   "a type that cannot be kept, or be a part of a key";
     E0318 KeyCount          Error   "a key with more or fewer parts than the table's";
+    E0320 ParameterType     Error   "a parameter of a type that parameters cannot have";
+    E0321 ParameterRange    Error   "a value outside of the parameter's range";
+    E0322 MutableElement    Error   "a set that can be changed, of things that cannot be in one";
+    E0323 MutableLimit      Error   "a set that can be changed, without a limit that can be";
     E0324 HistogramType     Error   "a value that the histogram cannot take";
     E0325 RecordFieldType   Error   "a type that a record cannot have";
     // 04: events.
@@ -166,6 +170,11 @@ codes! {
     E0731 UnwritableFile    Error   "a file that cannot be written";
     E0732 UnknownCode       Error   "a diagnostic code that does not exist";
     E0733 UnknownEntry      Error   "a name that the reference does not have";
+    E0740 NoParameter       Error   "a parameter that the policy does not have";
+    E0741 ParameterValue    Error   "a value that the parameter cannot have";
+    E0742 NoMutableSet      Error   "a set that the policy does not have, or that cannot be changed";
+    E0743 BadElement        Error   "an element that cannot be in the set";
+    E0744 SetFull           Error   "more elements than the set can have";
     // 08: tests.
     E0801 UnknownSetting    Error   "a setting that a test does not have";
     E0802 UnknownSubject    Error   "a rule, counter or error number that is not there";
@@ -197,6 +206,7 @@ codes! {
     W0920 NoRules           Warning "a policy without any rule";
     W0921 OtherFamily       Warning "an option of one address family where the other comes by";
     W0922 HeaderMayNotFit   Warning "header options that may not fit into a segment together";
+    W0930 LooseParameter    Warning "a parameter that can be set to what the kernel does not take";
     W0931 UnusedModule      Warning "a module of which no name is used";
     W0932 IncludedTwice     Warning "a module whose rules are part of the policy already";
 }

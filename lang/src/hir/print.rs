@@ -8,7 +8,7 @@ use super::{
     Cell, Expr, ExprKind, Given, HeaderOption, Key, Program, ReplyValue, Role, Row, Rule, Set, Step, Stmt,
     StmtKind, Table, Test,
 };
-use crate::show::{show, show_ip, show_value};
+use crate::show::{show, show_element, show_ip, show_value};
 use tcpc_stdlib::builtin::BUILTINS;
 use tcpc_stdlib::unit::Type;
 
@@ -16,6 +16,18 @@ impl Display for Program {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (index, set) in self.sets.iter().enumerate() {
             write_set(f, index, set)?;
+        }
+        for param in &self.params {
+            let (low, high) = param.range;
+            let (default, low, high) =
+                (show(param.ty, param.default), show(param.ty, low), show(param.ty, high));
+            writeln!(f, "param {} of {}: {default} in {low} .. {high}", param.name, param.ty)?;
+        }
+        for set in &self.mutable_sets {
+            writeln!(f, "mutable set {} of {}, at most {}", set.name, set.element, set.max)?;
+            for &(address, length) in &set.elements {
+                writeln!(f, "    {}", show_element(set.element, address, length))?;
+            }
         }
         for counter in &self.counters {
             match counter.key {
@@ -249,6 +261,15 @@ impl Program {
                 self.write_expr(out, element)?;
                 write!(out, " {})", name.unwrap_or_else(|| format!("set.{index}")))
             }
+            ExprKind::InMutable(element, id) => {
+                out.write_str("(in ")?;
+                self.write_expr(out, element)?;
+                let name = self.mutable_sets.get(id.index()).map_or("?", |set| &set.name);
+                write!(out, " {name})")
+            }
+            ExprKind::Param(id, _) => {
+                out.write_str(self.params.get(id.index()).map_or("?", |param| &param.name))
+            }
             ExprKind::Sampled(share) => write!(out, "(sampled {share})"),
             ExprKind::KernelHas(feature) => write!(out, "(kernel has {})", feature.written()),
             ExprKind::IsRole(role) => write!(out, "(role {})", show_role(*role)),
@@ -372,6 +393,12 @@ fn show_given(given: &Given) -> String {
         Given::Fails(option, None, errno) => format!("{} fails {errno}", option.name),
         Given::WmemMax(bytes) => format!("wmem_max = {}", show(Type::Size, *bytes)),
         Given::RmemMax(bytes) => format!("rmem_max = {}", show(Type::Size, *bytes)),
+        Given::Param(id, value) => format!("param.{} = {value}", id.index()),
+        Given::Has(id, elements) => {
+            let elements: Vec<String> =
+                elements.iter().map(|&(address, length)| format!("{}/{length}", show_ip(address))).collect();
+            format!("set.{} has {}", id.index(), elements.join(" "))
+        }
         Given::SynTos(tos) => format!("syn_tos = {tos:#x}"),
     }
 }

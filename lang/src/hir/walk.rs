@@ -12,7 +12,7 @@ impl Expr {
             | ExprKind::Or(a, b)
             | ExprKind::Compare(_, a, b)
             | ExprKind::Arith(_, a, b) => vec![a, b],
-            ExprKind::Not(a) | ExprKind::In(a, _) => vec![a],
+            ExprKind::Not(a) | ExprKind::In(a, _) | ExprKind::InMutable(a, _) => vec![a],
             ExprKind::If(a, b, c) => vec![a, b, c],
             ExprKind::Call(_, args) => args.iter().collect(),
             ExprKind::Cell(row, _) => row.keys().iter().collect(),
@@ -28,7 +28,7 @@ impl Expr {
             | ExprKind::Or(a, b)
             | ExprKind::Compare(_, a, b)
             | ExprKind::Arith(_, a, b) => vec![a, b],
-            ExprKind::Not(a) | ExprKind::In(a, _) => vec![a],
+            ExprKind::Not(a) | ExprKind::In(a, _) | ExprKind::InMutable(a, _) => vec![a],
             ExprKind::If(a, b, c) => vec![a, b, c],
             ExprKind::Call(_, args) => args.iter_mut().collect(),
             ExprKind::Cell(Row::Table(_, keys), _) => keys.iter_mut().collect(),

@@ -42,7 +42,6 @@ pub fn used(
 /// A construct of the language that this version does not have.
 pub fn not_yet(what: &str, span: Span) -> Diagnostic {
     let (construct, help) = match what {
-        "param" => ("parameters are", Some("write a `const`, and build again to change it")),
         "mutable" => ("mutable sets are", Some("write an immutable one: `set NAME = { … }`")),
         "experiment" => {
             ("experiments are", Some("`when hash(remote_ip) % 2 == 0` splits the peers in halves"))

@@ -39,7 +39,7 @@ impl Chunk<'_> {
 }
 
 /// First words of items that this version does not have.
-const LATER: &[&str] = &["param", "mutable", "experiment"];
+const LATER: &[&str] = &["experiment"];
 
 /// Cuts a file into items, and reports what is not an item and which braces stay open. The file is what stands
 /// in `text` from `start` on.
@@ -132,12 +132,20 @@ impl<'s> File<'s> {
                 !(self.token(at.wrapping_sub(1)) == Some(Token::Colon)
                     && self.name(at.wrapping_sub(2)).is_some())
             }
+            // `mutable set` is one start.
+            Some(Token::Set) => self.token(at.wrapping_sub(1)) != Some(Token::Soft(Soft::Mutable)),
             Some(
                 Token::Const
-                | Token::Set
                 | Token::Test
                 | Token::Soft(
-                    Soft::Option | Soft::Flow | Soft::Table | Soft::Use | Soft::Include | Soft::Event,
+                    Soft::Option
+                    | Soft::Flow
+                    | Soft::Table
+                    | Soft::Use
+                    | Soft::Include
+                    | Soft::Event
+                    | Soft::Param
+                    | Soft::Mutable,
                 ),
             ) => true,
             Some(Token::Name(_)) => {

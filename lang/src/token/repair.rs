@@ -35,13 +35,17 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
                 "kernel" if matches!(next, Some((Token::Name("has"), place)) if same_line(text, span, place)) => {
                     Token::Soft(Soft::Kernel)
                 }
-                "has" if is_soft(previous, Soft::Kernel) => Token::Soft(Soft::Has),
+                "has" if is_soft(previous, Soft::Kernel) || follows_name(text, previous, span) => {
+                    Token::Soft(Soft::Has)
+                }
                 "reading" if is_soft(previous, Soft::Has) && name_follows => Token::Soft(Soft::Reading),
                 "option" if starts && name_follows => Token::Soft(Soft::Option),
                 "flow" if starts && matches!(next, Some((Token::OpenBrace, _))) => Token::Soft(Soft::Flow),
                 "table" if starts && name_follows => Token::Soft(Soft::Table),
                 "send" if (starts || labelled) && subject_follows => Token::Soft(Soft::Send),
                 "receive" if (starts || labelled) && subject_follows => Token::Soft(Soft::Receive),
+                "param" if starts && name_follows => Token::Soft(Soft::Param),
+                "mutable" if starts && matches!(next, Some((Token::Set, _))) => Token::Soft(Soft::Mutable),
                 "transmit" if starts && name_follows => Token::Soft(Soft::Transmit),
                 "use" if starts && module_follows => Token::Soft(Soft::Use),
                 "include" if starts && module_follows => Token::Soft(Soft::Include),
@@ -65,6 +69,11 @@ fn is_soft(token: Option<Spanned>, word: Soft) -> bool {
 
 fn begins_use(token: Token) -> bool {
     matches!(token, Token::Soft(Soft::Use | Soft::Include))
+}
+
+/// Whether a name stands before this on its line: `given BLOCKED has …`.
+fn follows_name(text: &str, previous: Option<Spanned>, span: Span) -> bool {
+    matches!(previous, Some((Token::Name(_) | Token::Path(_), place)) if same_line(text, place, span))
 }
 
 /// Whether no line ends between the two.
@@ -138,7 +147,9 @@ fn compare_in_conditions(tokens: &mut [Spanned<'_>], diagnostics: &mut Vec<Diagn
                 | Soft::Include
                 | Soft::Event
                 | Soft::Emit
-                | Soft::Observe,
+                | Soft::Observe
+                | Soft::Param
+                | Soft::Mutable,
             )
             | Token::Arrow
             | Token::Then

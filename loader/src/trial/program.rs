@@ -90,7 +90,7 @@ fn exit() -> u64 {
 }
 
 /// `struct bpf_insn`.
-fn slot(code: u32, dst: u8, src: u8, off: i16, imm: i32) -> u64 {
+pub fn slot(code: u32, dst: u8, src: u8, off: i16, imm: i32) -> u64 {
     let registers = if cfg!(target_endian = "little") { dst | src << 4 } else { dst << 4 | src };
     let ([o0, o1], [i0, i1, i2, i3]) = (off.to_ne_bytes(), imm.to_ne_bytes());
     u64::from_ne_bytes([code as u8, registers, o0, o1, i0, i1, i2, i3])

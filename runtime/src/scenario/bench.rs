@@ -4,6 +4,7 @@ mod cells;
 mod measured;
 mod refused;
 mod segments;
+mod steer;
 mod world;
 
 use std::collections::BTreeMap;
@@ -111,6 +112,8 @@ impl<'a> Bench<'a> {
                 let header = self.program.headers.get(id.index()).ok_or("no such header option")?;
                 sock.give_header(&header.encode(values))?;
             }
+            Given::Param(param, value) => self.set_param(*param, *value)?,
+            Given::Has(set, elements) => self.add_elements(*set, elements)?,
             Given::SynTos(tos) => sock.syn_tos = Some(*tos),
         }
         Ok(())

@@ -26,7 +26,9 @@ pub fn actual(expr: &Expr, bench: &mut Bench, source: &SourceFile) -> Vec<Actual
 fn collect<'a>(expr: &'a Expr, leaves: &mut Vec<&'a Expr>) {
     match &expr.kind {
         ExprKind::Const(_) | ExprKind::Local(_) => {}
-        ExprKind::Not(operand) | ExprKind::In(operand, _) => collect(operand, leaves),
+        ExprKind::Not(operand) | ExprKind::In(operand, _) | ExprKind::InMutable(operand, _) => {
+            collect(operand, leaves)
+        }
         ExprKind::Let(_, left, right)
         | ExprKind::And(left, right)
         | ExprKind::Or(left, right)

@@ -80,6 +80,7 @@ fn policy_bytes() -> Vec<u8> {
         lines: vec![line(0, 1), line(12, 2)],
         maps: Vec::new(),
         rodata: vec![global("jiffies_0", DataType::U32), global("unused", DataType::U64)],
+        data: Vec::new(),
         bss: vec![global("hits_syn", DataType::U64), global("hits_cc", DataType::U64)],
         sources: vec![("p.tcp".into(), TEXT.into())],
         manifest: Manifest {

@@ -1,6 +1,6 @@
 //! What expectations read.
 
-use tcpc_lang::hir::{CounterId, HistogramId, RecordId, Role, RuleId, TableId, Value};
+use tcpc_lang::hir::{CounterId, HistogramId, MutableSetId, ParamId, RecordId, Role, RuleId, TableId, Value};
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::Field;
@@ -85,6 +85,14 @@ impl eval::World for Bench<'_> {
 
     fn records(&mut self, record: RecordId) -> Result<Vec<Vec<Value>>, String> {
         self.records_of(record).ok_or_else(|| "the object has no such records".into())
+    }
+
+    fn param(&mut self, param: ParamId) -> Result<u64, String> {
+        self.param_value(param).ok_or_else(|| "the object has no such parameter".into())
+    }
+
+    fn elements(&mut self, set: MutableSetId) -> Result<Vec<(u128, u8)>, String> {
+        self.set_elements(set).ok_or_else(|| "the object has no such set".into())
     }
 
     fn rule_hits(&mut self, rule: RuleId) -> Result<u64, String> {
