@@ -70,6 +70,8 @@ pub enum Command {
     Stats(commands::stats::Args),
     /// Show and set the parameters of an attached policy
     Param(commands::param::Args),
+    /// Compare the arms of an attached policy's experiments
+    Experiment(commands::experiment::Args),
     /// Show the instructions of an object, with the policy lines they come from
     Disasm(commands::disasm::Args),
     /// Look up an event, a field, an option or any other name

@@ -6,6 +6,7 @@ pub mod check;
 pub mod detach;
 pub mod disasm;
 pub mod doc;
+pub mod experiment;
 pub mod explain;
 pub mod list;
 pub mod param;
@@ -27,6 +28,7 @@ pub fn run(command: Command, ui: &mut Ui) -> Exit {
         Command::List(args) => list::run(&args, ui),
         Command::Stats(args) => stats::run(&args, ui),
         Command::Param(args) => param::run(&args, ui),
+        Command::Experiment(args) => experiment::run(&args, ui),
         Command::Disasm(args) => disasm::run(&args, ui),
         Command::Doc(args) => doc::run(&args, ui),
         Command::Explain(args) => explain::run(&args, ui),

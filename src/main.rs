@@ -5,7 +5,6 @@
 mod cli;
 mod commands;
 mod exit;
-#[cfg(test)]
 mod experiment;
 mod host_errors;
 mod parameters;

@@ -14,6 +14,7 @@ mod address;
 mod cond;
 mod count;
 mod enable;
+mod experiment;
 mod expr;
 mod feature;
 mod header;
@@ -149,6 +150,7 @@ impl<'a> Lowerer<'a> {
         self.declare_state();
         self.describe_measures();
         self.declare_params();
+        self.declare_experiments();
         let plan = Plan::new(self.program);
         if let Some(rule) = self.program.rules.first() {
             self.b.set_span(rule.head);
@@ -266,6 +268,8 @@ impl<'a> Lowerer<'a> {
                 let value = self.lower_scalar(value);
                 self.b.effect(InstData::StoreField { field, word: 0, value });
             }
+            StmtKind::Open(experiment, arm) => self.lower_open(*experiment, *arm),
+            StmtKind::Outcome(experiment, arm, values) => self.lower_outcome(*experiment, *arm, values),
             StmtKind::Send(send) => self.lower_send(*send),
             StmtKind::Change { .. } => self.lower_changes(std::slice::from_ref(stmt)),
             StmtKind::Count(counter, key) => self.lower_count(*counter, key.as_ref()),

@@ -45,6 +45,8 @@ pub enum Item {
     Table(Box<Table>),
     /// `event NAME { FIELDS }`
     Record(Record),
+    /// `experiment NAME by KEYS { PARTS }`
+    Experiment(Box<Experiment>),
     /// `[NAME:] HEAD [sample PERCENT] [when EXPR] BODY`
     Rule(Box<Rule>),
     /// `test "NAME" { STEPS }`
@@ -69,6 +71,7 @@ impl Item {
             Item::Flow(item) => item.span,
             Item::Table(item) => item.span,
             Item::Record(item) => item.span,
+            Item::Experiment(item) => item.span,
             Item::Rule(item) => item.span,
             Item::Test(item) => item.span,
             Item::Unsupported(keyword) => keyword.span,
@@ -225,6 +228,21 @@ pub struct Flow {
     pub span: Span,
 }
 
+/// `experiment NAME by KEYS { PARTS }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    /// Its name.
+    pub name: Name,
+    /// What decides about the arm; nothing for `by connection`.
+    pub keys: Vec<Key>,
+    /// The place of the keys.
+    pub by: Span,
+    /// What is in the braces, in order.
+    pub parts: Vec<ExperimentPart>,
+    /// The whole item.
+    pub span: Span,
+}
+
 /// `table NAME by KEYS max INT [lru] [per_cpu] { CELLS }`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
@@ -304,6 +322,17 @@ pub struct Record {
     pub fields: Vec<(Name, Name)>,
     /// The whole item.
     pub span: Span,
+}
+
+/// A part of an experiment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExperimentPart {
+    /// `arm NAME { RULES }`
+    Arm(Name, Vec<Rule>),
+    /// `split 90/10`, and its place.
+    Split(Vec<u64>, Span),
+    /// `measure NAME [= EXPR], …`
+    Measure(Vec<(Name, Option<Expr>)>),
 }
 
 /// `[NAME:] HEAD [sample PERCENT] [when EXPR] BODY`.

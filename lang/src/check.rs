@@ -14,6 +14,7 @@ mod assign;
 mod call;
 mod cell;
 mod declare;
+mod experiment;
 mod expr;
 mod family;
 mod field;
@@ -46,10 +47,11 @@ use tcpc_stdlib::event::Event;
 
 use crate::ast;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{self, CounterId, HistogramId, Program, Role, RuleId};
+use crate::hir::{self, CounterId, ExperimentId, HistogramId, Program, Role, RuleId};
 use crate::source::{SourceFile, Span};
 
 use declare::Globals;
+use experiment::InArm;
 use kernel::Kernels;
 use send::Sent;
 pub use suggest::closest;
@@ -75,7 +77,13 @@ impl Checker<'_> {
     /// A policy that does nothing was hardly meant so. Where an item could not be read it may have been a rule.
     fn warn_if_there_are_no_rules(&mut self, policy: &ast::Policy) {
         let could_be = |item: &ast::Item| {
-            matches!(item, ast::Item::Rule(_) | ast::Item::Unsupported(_) | ast::Item::Error(_))
+            matches!(
+                item,
+                ast::Item::Rule(_)
+                    | ast::Item::Experiment(_)
+                    | ast::Item::Unsupported(_)
+                    | ast::Item::Error(_)
+            )
         };
         // A module for others can have tests of its own.
         let tested = policy.items.iter().any(|item| matches!(item, ast::Item::Test(_)));
@@ -105,6 +113,8 @@ enum Term {
     End(Role, Span),
     /// `default`: only next to `reply`, in a test.
     Default(Span),
+    /// An experiment: only next to `==` and `!=`.
+    Experiment(ExperimentId, Span),
 }
 
 /// Where an expression stands.
@@ -167,6 +177,10 @@ struct Checker<'a> {
     inlined: usize,
     /// The first use of `syn_tos` in a rule.
     syn_tos: Option<Span>,
+    /// The arm whose rules are checked.
+    arm: Option<InArm<'a>>,
+    /// The experiments, in the order of the source.
+    experiments: Vec<&'a ast::Experiment>,
     /// The rules that send header options, so far.
     sends: Vec<Sent>,
     /// Warnings about reads that only the server cannot do, until it is clear that it might.
@@ -193,6 +207,8 @@ impl<'a> Checker<'a> {
             depth: 0,
             inlined: 0,
             syn_tos: None,
+            arm: None,
+            experiments: Vec::new(),
             sends: Vec::new(),
             server_reads: Vec::new(),
             flow_is_used: false,

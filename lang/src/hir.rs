@@ -6,6 +6,7 @@
 //! nanoseconds, sizes in bytes, rates in bytes per second, percentages in 2^-32. Ports are in host
 //! order. Addresses are 128 bits in network reading order, IPv4 as `::ffff:a.b.c.d`.
 
+mod experiment;
 mod header;
 mod measure;
 mod print;
@@ -15,6 +16,7 @@ mod walk;
 
 pub use state::{Cell, Flow, Key, Row, Table};
 
+pub use experiment::{Arm, Experiment, Metric};
 use tcpc_stdlib::builtin::BuiltinId;
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::feature::{Feature, FeatureKind};
@@ -55,6 +57,7 @@ id!(HistogramId, "Index into [`Program::histograms`].");
 id!(RecordId, "Index into [`Program::records`].");
 id!(ParamId, "Index into [`Program::params`].");
 id!(MutableSetId, "Index into [`Program::mutable_sets`].");
+id!(ExperimentId, "Index into [`Program::experiments`].");
 
 /// A checked policy.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,6 +88,8 @@ pub struct Program {
     pub histograms: Vec<Histogram>,
     /// Kinds of records.
     pub records: Vec<Record>,
+    /// Experiments.
+    pub experiments: Vec<Experiment>,
     /// Tests.
     pub tests: Vec<Test>,
     /// Constructs that need a kernel above the floor, one row for each place.
@@ -272,6 +277,10 @@ pub enum StmtKind {
         /// By what; of the cell's type.
         value: Expr,
     },
+    /// Count a connection of an arm of an experiment that is established.
+    Open(ExperimentId, u8),
+    /// Keep what was measured of a connection of an arm: a number for each metric, in its unit.
+    Outcome(ExperimentId, u8, Vec<Expr>),
     /// Add one to a counter, or to the row of its key.
     Count(CounterId, Option<Expr>),
     /// Put a value into a histogram.
@@ -371,6 +380,9 @@ pub enum ExprKind {
     HeaderField(HeaderId, u8),
     /// A cell of a row, by its index; what it starts with if the row is not there.
     Cell(Row, u8),
+    /// Whether this connection is in an arm of an experiment. The last part is one value for each key; without keys the
+    /// socket's cookie decides.
+    InArm(ExperimentId, u8, Vec<Expr>),
     /// Tests only: the answer of the last event, in the reply's canonical unit.
     Reply(&'static Event),
     /// Tests only: whether there was an answer.

@@ -97,6 +97,7 @@ impl Printer {
                     fields.for_each(|(name, ty)| inner.line(format!("{} {}", name.text, ty.text)));
                 });
             }
+            Item::Experiment(experiment) => self.experiment(experiment),
             Item::Rule(rule) => self.rule(rule),
             Item::Test(test) => {
                 self.line(format!("test {:?}", test.name));
@@ -122,6 +123,26 @@ impl Printer {
                 let default =
                     cell.default.as_ref().map_or(String::new(), |value| format!(" {}", expr(value)));
                 inner.line(format!("{} {}{default}", cell.name.text, cell.ty.text));
+            }
+        });
+    }
+
+    fn experiment(&mut self, experiment: &Experiment) {
+        let keys: Vec<String> = experiment.keys.iter().map(key).collect();
+        self.line(format!("experiment {} {}", experiment.name.text, keys.join(" ")));
+        self.nested(|inner| {
+            for part in &experiment.parts {
+                match part {
+                    ExperimentPart::Arm(name, rules) => {
+                        inner.line(format!("arm {}", name.text));
+                        inner.nested(|inner| rules.iter().for_each(|rule| inner.rule(rule)));
+                    }
+                    ExperimentPart::Split(shares, _) => inner.line(format!("split {shares:?}")),
+                    ExperimentPart::Measure(metrics) => metrics.iter().for_each(|(name, value)| {
+                        let value = value.as_ref().map_or(String::new(), |value| format!(" {}", expr(value)));
+                        inner.line(format!("measure {}{value}", name.text));
+                    }),
+                }
             }
         });
     }

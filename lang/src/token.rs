@@ -182,6 +182,14 @@ pub enum Soft {
     Param,
     /// `mutable` before `set`.
     Mutable,
+    /// `experiment` at the start of an item.
+    Experiment,
+    /// `arm` at the start of a part of an experiment.
+    Arm,
+    /// `split` at the start of a part of an experiment.
+    Split,
+    /// `measure` at the start of a part of an experiment.
+    Measure,
 }
 
 impl Token<'_> {

@@ -13,6 +13,7 @@ const SAMPLES: &[&str] = &[
     include_str!("typed/expressions.tcp"),
     include_str!("typed/kernel_has.tcp"),
     include_str!("typed/measures.tcp"),
+    include_str!("typed/experiment.tcp"),
     include_str!("typed/statements.tcp"),
     include_str!("typed/params.tcp"),
     include_str!("typed/tests.tcp"),
@@ -32,6 +33,19 @@ fn expr(program: &Program, node: &Expr) {
             expr(program, value);
             expr(program, body);
             assert_eq!(node.ty, body.ty, "{node:?}");
+        }
+        ExprKind::InArm(id, arm, keys) => {
+            is_bool(node);
+            let experiment = &program.experiments[id.index()];
+            assert!(usize::from(*arm) < experiment.arms.len());
+            assert_eq!(experiment.arms.first().unwrap().low, 0);
+            assert_eq!(experiment.arms.last().unwrap().high, 1 << 32);
+            assert!(experiment.arms.windows(2).all(|pair| pair[0].high == pair[1].low));
+            assert_eq!(keys.len(), experiment.keys.len());
+            for (key, part) in keys.iter().zip(&experiment.keys) {
+                assert_eq!(key.ty, part.ty);
+                expr(program, key);
+            }
         }
         ExprKind::Not(operand) => {
             is_bool(node);
@@ -161,6 +175,15 @@ fn block(program: &Program, rule: &Rule, id: RuleId, statements: &[Stmt]) {
                         assert!((assignment.option.min..=assignment.option.max).contains(&raw));
                     }
                 }
+            }
+            StmtKind::Open(id, arm) => {
+                assert!(usize::from(*arm) < program.experiments[id.index()].arms.len());
+            }
+            StmtKind::Outcome(id, arm, values) => {
+                let experiment = &program.experiments[id.index()];
+                assert!(usize::from(*arm) < experiment.arms.len());
+                assert_eq!(values.len(), experiment.metrics.len());
+                values.iter().for_each(|value| expr(program, value));
             }
             StmtKind::Send(id) => {
                 program.sends[id.index()].values.iter().for_each(|value| expr(program, value))

@@ -134,14 +134,14 @@ fn failures(
 }
 
 /// The bytes of the section of counters, and where its numbers are.
-struct Data<'a> {
+pub(crate) struct Data<'a> {
     pins: &'a Path,
     symbols: &'a [Symbol],
     bytes: Vec<u8>,
 }
 
 impl<'a> Data<'a> {
-    fn read(pins: &'a Path, symbols: &'a [Symbol]) -> Result<Data<'a>, LoaderError> {
+    pub(crate) fn read(pins: &'a Path, symbols: &'a [Symbol]) -> Result<Data<'a>, LoaderError> {
         // A policy that counts nothing has no such section.
         if !symbols.iter().any(|symbol| symbol.section == COUNTER_SECTION) {
             return Ok(Data { pins, symbols, bytes: Vec::new() });
@@ -161,7 +161,7 @@ impl<'a> Data<'a> {
     }
 
     /// The first `count` 64-bit numbers of a symbol.
-    fn numbers(&self, symbol: &str, count: usize) -> Result<Vec<u64>, LoaderError> {
+    pub(crate) fn numbers(&self, symbol: &str, count: usize) -> Result<Vec<u64>, LoaderError> {
         let found = self.symbols.iter().find(|one| one.name == symbol && one.section == COUNTER_SECTION);
         found
             .and_then(|one| self.bytes.get(one.offset as usize..)?.get(..count * 8))

@@ -4,8 +4,8 @@
 //! compiler. Numbers are in the canonical unit of their type.
 
 use tcpc_lang::hir::{
-    ArithOp, CompareOp, CounterId, Expr, ExprKind, HeaderId, HistogramId, Key, LocalId, MutableSet,
-    MutableSetId, ParamId, Program, RecordId, Role, Row, RuleId, Set, TableId, Value,
+    ArithOp, CompareOp, CounterId, ExperimentId, Expr, ExprKind, HeaderId, HistogramId, Key, LocalId,
+    MutableSet, MutableSetId, ParamId, Program, RecordId, Role, Row, RuleId, Set, TableId, Value,
 };
 use tcpc_stdlib::builtin::{BuiltinId, HASH_FACTOR, HASH_START, draw};
 use tcpc_stdlib::event::{Arg, Event};
@@ -167,6 +167,7 @@ impl<'a, W: World> Evaluator<'a, W> {
                 let set = self.program.sets.get(set.index()).ok_or("a set that is not there")?;
                 u64::from(contains(set, &element))
             }
+            ExprKind::InArm(id, arm, parts) => u64::from(self.in_arm(*id, *arm, parts)?),
             ExprKind::IsRole(role) => u64::from(self.world.role() == *role),
             ExprKind::Sampled(share) => u64::from(u64::from(draw(self.world.cookie())) < *share),
             ExprKind::KernelHas(feature) => u64::from(feature.is_everywhere() || self.world.has(feature)),
@@ -239,6 +240,18 @@ impl<'a, W: World> Evaluator<'a, W> {
             });
         }
         Ok(key)
+    }
+
+    /// Whether the hash of an experiment's name and keys, or of the socket's cookie, lies in an arm's range.
+    fn in_arm(&mut self, id: ExperimentId, arm: u8, parts: &[Expr]) -> Result<bool, EvalError> {
+        let experiment = self.program.experiments.get(id.index()).ok_or("an experiment that is not there")?;
+        let arm = experiment.arms.get(usize::from(arm)).ok_or("an arm that is not there")?;
+        let mut words = vec![Value::Number(experiment.seed())];
+        match parts {
+            [] => words.push(Value::Number(self.world.cookie())),
+            parts => words.extend(self.key(parts, &experiment.keys)?),
+        }
+        Ok((arm.low..arm.high).contains(&hash(&words)))
     }
 
     fn number(&mut self, expr: &Expr) -> Result<u64, EvalError> {

@@ -3,3 +3,6 @@
 mod page;
 mod report;
 mod statistics;
+
+pub use page::page;
+pub use report::{Report, text};

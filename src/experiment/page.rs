@@ -11,23 +11,23 @@ const MARGIN: f64 = 140.0;
 /// Height of an arm's line.
 const LINE: f64 = 28.0;
 
-/// The page as HTML.
-pub fn page(report: &Report) -> String {
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>experiment {name}</title>\n\
-         <style>body {{ font: 15px sans-serif; margin: 2em; color: #222 }} svg {{ font: 12px sans-serif }}\n\
-         pre {{ background: #f4f4f4; padding: 1em; overflow-x: auto }}</style>\n\
-         <h1>Experiment {name}</h1>\n<p>Arms by <code>{key}</code>.</p>\n",
-        name = escape(&report.name),
-        key = escape(&report.key),
+/// Reports as one page of HTML.
+pub fn page(reports: &[Report]) -> String {
+    let mut out = String::from(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Experiments</title>\n\
+         <style>body { font: 15px sans-serif; margin: 2em; color: #222 } svg { font: 12px sans-serif }\n\
+         pre { background: #f4f4f4; padding: 1em; overflow-x: auto }</style>\n",
     );
-    for metric in &report.metrics {
-        let _ = write!(out, "<h2>{}</h2>\n{}\n", escape(&metric.name), drawing(report, metric));
+    for report in reports {
+        let (name, key) = (escape(&report.name), escape(&report.key));
+        // Writing to a string does not fail.
+        let _ = write!(out, "<h1>Experiment {name}</h1>\n<p>Arms by <code>{key}</code>.</p>\n");
+        for metric in &report.metrics {
+            let _ = write!(out, "<h2>{}</h2>\n{}\n", escape(&metric.name), drawing(report, metric));
+        }
+        let _ = write!(out, "<h2>Numbers</h2>\n<pre>{}</pre>\n", escape(&text(report)));
     }
-    let _ = write!(out, "<h2>Numbers</h2>\n<pre>{}</pre>\n</html>\n", escape(&text(report)));
+    out.push_str("</html>\n");
     out
 }
 
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_page_has_a_drawing_of_each_metric_and_the_numbers() {
-        let page = page(&example(100, 50_000));
+        let page = page(&[example(100, 50_000)]);
         assert_eq!(page.matches("<svg").count(), 1);
         assert_eq!(page.matches("<circle").count(), 2);
         assert!(page.contains("forty") && page.contains("+50ms"));
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn nothing_is_drawn_of_nothing() {
-        let page = page(&example(0, 0));
+        let page = page(&[example(0, 0)]);
         assert_eq!(page.matches("<circle").count(), 0);
         assert!(page.contains("too little to compare") && !page.contains("NaN"));
     }

@@ -51,4 +51,5 @@ policies! {
     "timestamps",
     "tos_reflect",
     "user_timeout_option",
+    "window_experiment",
 }

@@ -9,6 +9,7 @@ mod agreement;
 mod callbacks;
 mod commands;
 mod defaults;
+mod experiment;
 mod fields;
 mod has;
 mod headers;

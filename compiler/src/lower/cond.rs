@@ -54,6 +54,7 @@ impl Lowerer<'_> {
             ExprKind::KernelHas(feature) if feature.is_everywhere() => self.b.jump(yes),
             ExprKind::KernelHas(feature) => self.lower_kernel_has(*feature, yes, no),
             ExprKind::IsSegment(segments) => self.lower_is_segment(segments, yes, no),
+            ExprKind::InArm(experiment, arm, keys) => self.lower_in_arm(*experiment, *arm, keys, yes, no),
             ExprKind::Received(header) => {
                 let (present, zero) = (self.lower_received(*header), self.b.number(0));
                 self.b.branch(CondOp::Ne, present, zero, yes, no);

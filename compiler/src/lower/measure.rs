@@ -83,7 +83,7 @@ impl Lowerer<'_> {
 
     /// The bits that a number has, found in halves: whenever the upper half of what is left is not 0, the lower one
     /// counts in full.
-    fn bucket(&mut self, value: Value) -> Value {
+    pub fn bucket(&mut self, value: Value) -> Value {
         let is_short = self.b.func().fits_32(value);
         let mut left = value;
         let mut bits = self.b.number(0);

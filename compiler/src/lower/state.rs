@@ -307,7 +307,7 @@ impl Lowerer<'_> {
     }
 
     /// An address without the bits that do not count in its family.
-    fn cut(&mut self, key: &Key, words: [Value; 4]) -> [Value; 4] {
+    pub fn cut(&mut self, key: &Key, words: [Value; 4]) -> [Value; 4] {
         let (v4, v6) = key.masks();
         if v4 == v6 {
             return words;

@@ -70,6 +70,8 @@ pub enum GlobalKind<'a> {
     Table(Option<TableId>),
     /// A kind of records, and its id once it was made.
     Record(Option<RecordId>),
+    /// An experiment, which is used where it stands.
+    Experiment(&'a ast::Experiment),
 }
 
 impl<'a> Globals<'a> {
@@ -223,6 +225,10 @@ impl<'a> Checker<'a> {
                     self.globals.add_broken(file, Some(self.source.slice(*span)));
                     continue;
                 }
+                Item::Experiment(item) => {
+                    self.experiments.push(item);
+                    (&item.name, GlobalKind::Experiment(item))
+                }
                 Item::Use(_) | Item::Rule(_) | Item::Test(_) | Item::Flow(_) => continue,
             };
             if self.reject_reserved(name) {
@@ -233,9 +239,10 @@ impl<'a> Checker<'a> {
                 self.report(duplicate(&name.text, name.span, earlier));
                 continue;
             }
+            let used = matches!(kind, GlobalKind::Experiment(_));
             let row = self.globals.rows.len();
             self.globals.names(file).by_name.insert(&name.text, row);
-            self.globals.rows.push(Global { file, name, kind, used: false });
+            self.globals.rows.push(Global { file, name, kind, used });
         }
         self.uses(policy);
         self.parameters();
@@ -323,6 +330,7 @@ impl<'a> Checker<'a> {
                 GlobalKind::Header(..) => "header option",
                 GlobalKind::Table(..) => "table",
                 GlobalKind::Record(..) => "event",
+                GlobalKind::Experiment(_) => "experiment",
             };
             match kind {
                 // It was worked out already; one that is wrong needs no second complaint.
@@ -335,7 +343,8 @@ impl<'a> Checker<'a> {
                 | GlobalKind::Table(None)
                 | GlobalKind::Record(None)
                 | GlobalKind::Param(_, None)
-                | GlobalKind::MutableSet(_, None) => continue,
+                | GlobalKind::MutableSet(_, None)
+                | GlobalKind::Experiment(_) => continue,
                 GlobalKind::Set(..)
                 | GlobalKind::Header(..)
                 | GlobalKind::Table(..)

@@ -105,6 +105,9 @@ impl<'a> Checker<'a> {
             ),
             Term::Role(_) => ("`role`", "compare it: `role == client`".to_string()),
             Term::End(..) => ("a role", "compare it: `role == client`".to_string()),
+            Term::Experiment(..) => {
+                ("an experiment", "compare it with an arm: `EXPERIMENT == ARM`".to_string())
+            }
             Term::Default(_) => ("`default`", "compare it: `reply == default`".to_string()),
         };
         self.fail(wrong_use(format!("{what} has no value of its own"), term.span(), help))

@@ -12,7 +12,7 @@ use super::suggest::did_you_mean;
 use super::{Checker, LocalName, Place, Scope, Term, fold};
 use crate::ast;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Expr, ExprKind, Role};
+use crate::hir::{ExperimentId, Expr, ExprKind, Role};
 use crate::source::Span;
 
 /// How many `let`s and functions can stand in one another.
@@ -55,6 +55,10 @@ impl<'a> Checker<'a> {
                     span,
                     format!("ask whether something is in it: `remote_ip in {text}`"),
                 )),
+                GlobalKind::Experiment(item) => {
+                    let index = self.experiments.iter().position(|known| std::ptr::eq(*known, item))?;
+                    Some(Term::Experiment(ExperimentId(index as u32), span))
+                }
                 GlobalKind::Header(..) => self.fail(wrong_use(
                     format!("`{text}` is a header option, not a value"),
                     span,
@@ -214,7 +218,7 @@ impl<'a> Checker<'a> {
     pub(super) fn require_constant(&mut self, term: Term, span: Span) -> Option<Term> {
         match &term {
             Term::Value(expr) if fold::constant(expr).is_none() => self.fail(not_constant(span)),
-            Term::EitherPort(_) | Term::Role(_) => self.fail(not_constant(span)),
+            Term::EitherPort(_) | Term::Role(_) | Term::Experiment(..) => self.fail(not_constant(span)),
             _ => Some(term),
         }
     }
@@ -312,6 +316,7 @@ impl Term {
             Term::Role(_) => Term::Role(span),
             Term::End(role, _) => Term::End(role, span),
             Term::Default(_) => Term::Default(span),
+            Term::Experiment(id, _) => Term::Experiment(id, span),
         }
     }
 
@@ -321,6 +326,7 @@ impl Term {
             Term::Value(expr) => expr.span,
             Term::Prefix(_, _, span) | Term::End(_, span) => *span,
             Term::EitherPort(span) | Term::Role(span) | Term::Default(span) => *span,
+            Term::Experiment(_, span) => *span,
         }
     }
 
@@ -331,7 +337,7 @@ impl Term {
             Term::Prefix(..) => Type::Prefix,
             Term::EitherPort(_) => Type::Port,
             Term::Role(_) | Term::End(..) => Type::Role,
-            Term::Default(_) => Type::Bool,
+            Term::Default(_) | Term::Experiment(..) => Type::Bool,
         }
     }
 }

@@ -38,6 +38,12 @@ impl<'a> Checker<'a> {
         }
         let mut left = self.term(innermost);
         for (op, right, span) in chain.into_iter().rev() {
+            if let (Some(Term::Experiment(id, _)), Op::Compare(op @ (CompareOp::Eq | CompareOp::Ne))) =
+                (&left, &op)
+            {
+                left = self.arm_test(*id, *op, right, span).map(Term::Value);
+                continue;
+            }
             let names = matches!(&left, Some(Term::Value(value)) if value.ty == Type::Name);
             let right = match names {
                 true => self.reject_bare_name(right).and_then(|()| self.term(right)),

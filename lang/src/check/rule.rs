@@ -40,21 +40,25 @@ enum Behaviour {
 }
 
 /// A rule after which no other one of an event runs, by the event's number.
-type Ended = HashMap<u32, RuleId>;
+pub(super) type Ended = HashMap<u32, RuleId>;
 
 impl<'a> Checker<'a> {
     /// Every rule, in order.
     pub(super) fn rules(&mut self, policy: &'a ast::Policy) {
         let mut ended = Ended::new();
         for item in &policy.items {
-            if let Item::Rule(rule) = item {
-                self.in_file_of(rule.span, |checker| checker.rule(rule, &mut ended));
+            match item {
+                Item::Rule(rule) => self.in_file_of(rule.span, |checker| checker.rule(rule, &mut ended)),
+                Item::Experiment(experiment) => {
+                    self.in_file_of(experiment.span, |checker| checker.experiment(experiment, &mut ended));
+                }
+                _ => {}
             }
         }
         self.check_header_space();
     }
 
-    fn rule(&mut self, rule: &'a ast::Rule, ended: &mut Ended) {
+    pub(super) fn rule(&mut self, rule: &'a ast::Rule, ended: &mut Ended) {
         let id = RuleId(self.program.rules.len() as u32);
         let mut heading = self.heading(&rule.head);
         let events = heading.events.clone();
@@ -72,7 +76,9 @@ impl<'a> Checker<'a> {
             ..Scope::new(Place::Rule)
         };
         let mut sample = None;
+        let mut arm = None;
         let (condition, body, ends) = self.within(scope, |checker| {
+            arm = checker.in_this_arm(head);
             sample = rule.sample.as_ref().and_then(|share| checker.share(share));
             let condition = rule.condition.as_ref().and_then(|condition| checker.test(condition));
             checker.scope.full_socket |= condition.as_ref().is_some_and(implies_full_socket);
@@ -88,7 +94,7 @@ impl<'a> Checker<'a> {
         });
         let always =
             rule.condition.is_none() || condition.as_ref().and_then(fold::constant_bool) == Some(true);
-        if always && sample.is_none() && ends && heading.received.is_none() {
+        if always && sample.is_none() && arm.is_none() && ends && heading.received.is_none() {
             for event in &events {
                 ended.entry(event.number).or_insert(id);
             }
@@ -107,6 +113,10 @@ impl<'a> Checker<'a> {
             );
         }
         let condition = with_sample(sample, condition.filter(|_| !always), head);
+        let condition = match (arm, condition) {
+            (Some(arm), Some(condition)) => Some(fold::junction(true, vec![arm, condition], head)),
+            (arm, condition) => arm.or(condition),
+        };
         let (kind, condition, body) = match (&heading.received, body) {
             (Some(option), Behaviour::Does(body)) => {
                 let received = Expr { kind: ExprKind::Received(*option), ty: Type::Bool, span: head };

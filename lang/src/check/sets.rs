@@ -59,7 +59,8 @@ impl<'a> Checker<'a> {
                 GlobalKind::Let(_)
                 | GlobalKind::Header(..)
                 | GlobalKind::Table(..)
-                | GlobalKind::Record(..) => {}
+                | GlobalKind::Record(..)
+                | GlobalKind::Experiment(_) => {}
             }
         }
         self.globals.enter(FileId::POLICY);

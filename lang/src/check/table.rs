@@ -201,7 +201,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A type's name, or that of a field or an option of this type.
-    fn key(&mut self, key: &ast::Key) -> Option<Key> {
+    pub(super) fn key(&mut self, key: &ast::Key) -> Option<Key> {
         let (text, span) = (key.name.text.as_str(), key.name.span);
         let named = Type::ALL.iter().copied().find(|ty| ty.name() == text);
         let found = named.or(field(text).map(|field| field.ty)).or(option(text).map(|option| option.ty));

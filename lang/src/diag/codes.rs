@@ -115,6 +115,7 @@ codes! {
     E0323 MutableLimit      Error   "a set that can be changed, without a limit that can be";
     E0324 HistogramType     Error   "a value that the histogram cannot take";
     E0325 RecordFieldType   Error   "a type that a record cannot have";
+    E0330 ExperimentShape   Error   "an experiment whose parts do not fit together";
     // 04: events.
     E0401 UnsupportedEvent  Error   "an event that policies cannot have rules for";
     E0402 FieldNotHere      Error   "a field that reads zero in the event";
@@ -162,6 +163,7 @@ codes! {
     E0714 PinsDamaged       Error   "pins that cannot be understood";
     E0715 HostFailure       Error   "a request that the system refuses";
     E0716 KernelFunctionMissing Error "a kernel function that programs cannot call on the host";
+    E0718 NoExperiment      Error   "an experiment that the attached policy does not have";
     W0720 CongestionSkipped Warning "a congestion control that will be passed over on this host";
     W0721 BufferCapped      Warning "a buffer that this host makes smaller";
     W0722 NoIpv6            Warning "a kernel without IPv6";

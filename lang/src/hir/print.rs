@@ -54,6 +54,15 @@ impl Display for Program {
         for table in &self.tables {
             write_table(f, table)?;
         }
+        for experiment in &self.experiments {
+            writeln!(f, "experiment {} by {}", experiment.name, experiment.key)?;
+            for arm in &experiment.arms {
+                writeln!(f, "    arm {}: {}..{}", arm.name, arm.low, arm.high)?;
+            }
+            for metric in &experiment.metrics {
+                writeln!(f, "    measure {} in {:?}", metric.name, metric.unit)?;
+            }
+        }
         for rule in &self.rules {
             self.write_rule(f, rule)?;
         }
@@ -107,6 +116,11 @@ impl Program {
                 StmtKind::Change { row, cell, op, value } => {
                     let (cell, value) = (self.show_cell(row, *cell), self.show_expr(value));
                     writeln!(f, "{indent}{cell} {} {value}", op.text())?;
+                }
+                StmtKind::Open(id, arm) => writeln!(f, "{indent}open {}", self.arm(id.index(), *arm))?,
+                StmtKind::Outcome(id, arm, values) => {
+                    let values: Vec<String> = values.iter().map(|value| self.show_expr(value)).collect();
+                    writeln!(f, "{indent}outcome {} {{{}}}", self.arm(id.index(), *arm), values.join(", "))?;
                 }
                 StmtKind::Count(id, key) => {
                     let name = self.counters.get(id.index()).map_or("", |counter| &counter.name);
@@ -207,6 +221,13 @@ impl Program {
         format!("{}.{field}", self.header(header))
     }
 
+    fn arm(&self, experiment: usize, arm: u8) -> String {
+        let experiment = self.experiments.get(experiment);
+        let arm = experiment.and_then(|experiment| experiment.arms.get(usize::from(arm)));
+        let name = experiment.map_or("?", |experiment| &experiment.name);
+        format!("{name}.{}", arm.map_or("?", |arm| &arm.name))
+    }
+
     fn show_send(&self, index: usize) -> String {
         let Some(send) = self.sends.get(index) else { return "?".to_string() };
         let values: Vec<String> = send.values.iter().map(|value| self.show_expr(value)).collect();
@@ -276,6 +297,15 @@ impl Program {
             ExprKind::IsSegment(segments) => {
                 let names: Vec<&str> = segments.iter().map(|segment| segment.name).collect();
                 write!(out, "(segment {})", names.join(" "))
+            }
+            ExprKind::InArm(id, arm, key) => {
+                let key: Vec<String> = key.iter().map(|part| self.show_expr(part)).collect();
+                write!(
+                    out,
+                    "(arm {}{})",
+                    self.arm(id.index(), *arm),
+                    key.iter().map(|part| format!(" {part}")).collect::<String>()
+                )
             }
             ExprKind::Received(id) => write!(out, "(received {})", self.header(id.index())),
             ExprKind::HeaderField(id, index) => out.write_str(&self.header_field(id.index(), *index)),

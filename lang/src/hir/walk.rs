@@ -14,8 +14,8 @@ impl Expr {
             | ExprKind::Arith(_, a, b) => vec![a, b],
             ExprKind::Not(a) | ExprKind::In(a, _) | ExprKind::InMutable(a, _) => vec![a],
             ExprKind::If(a, b, c) => vec![a, b, c],
-            ExprKind::Call(_, args) => args.iter().collect(),
             ExprKind::Cell(row, _) => row.keys().iter().collect(),
+            ExprKind::Call(_, args) | ExprKind::InArm(_, _, args) => args.iter().collect(),
             _ => Vec::new(),
         }
     }
@@ -77,7 +77,8 @@ impl Stmt {
                 condition.any(holds) || then.iter().chain(otherwise).any(|stmt| stmt.any(program, holds))
             }
             StmtKind::Reply(ReplyValue::Typed(value) | ReplyValue::Raw(value)) => value.any(holds),
-            StmtKind::Stop => false,
+            StmtKind::Outcome(_, _, values) => values.iter().any(|value| value.any(holds)),
+            StmtKind::Stop | StmtKind::Open(..) => false,
         }
     }
 }

@@ -43,9 +43,6 @@ pub fn used(
 pub fn not_yet(what: &str, span: Span) -> Diagnostic {
     let (construct, help) = match what {
         "mutable" => ("mutable sets are", Some("write an immutable one: `set NAME = { … }`")),
-        "experiment" => {
-            ("experiments are", Some("`when hash(remote_ip) % 2 == 0` splits the peers in halves"))
-        }
         "+=" => ("changing a value in place is", Some("assign the new value with `=`")),
         _ => ("this is", None),
     };

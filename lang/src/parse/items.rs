@@ -145,7 +145,8 @@ impl<'s> File<'s> {
                     | Soft::Include
                     | Soft::Event
                     | Soft::Param
-                    | Soft::Mutable,
+                    | Soft::Mutable
+                    | Soft::Experiment,
                 ),
             ) => true,
             Some(Token::Name(_)) => {
