@@ -72,6 +72,8 @@ pub enum Command {
     Param(commands::param::Args),
     /// Compare the arms of an attached policy's experiments
     Experiment(commands::experiment::Args),
+    /// Show or empty the tables of attached policies
+    Table(commands::table::Args),
     /// Show the instructions of an object, with the policy lines they come from
     Disasm(commands::disasm::Args),
     /// Look up an event, a field, an option or any other name

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod list;
 pub mod param;
 pub mod stats;
+pub mod table;
 pub mod test;
 
 use crate::cli::Command;
@@ -29,6 +30,7 @@ pub fn run(command: Command, ui: &mut Ui) -> Exit {
         Command::Stats(args) => stats::run(&args, ui),
         Command::Param(args) => param::run(&args, ui),
         Command::Experiment(args) => experiment::run(&args, ui),
+        Command::Table(args) => table::run(&args, ui),
         Command::Disasm(args) => disasm::run(&args, ui),
         Command::Doc(args) => doc::run(&args, ui),
         Command::Explain(args) => explain::run(&args, ui),

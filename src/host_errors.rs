@@ -21,6 +21,11 @@ pub fn error(error: &LoaderError) -> Diagnostic {
     {
         diagnostic = diagnostic.help(format!("did you mean `{meant}`?"));
     }
+    if let LoaderError::NoTable { name, known } = error
+        && let Some(meant) = closest(name, known.iter().map(|(table, _)| table.as_str()))
+    {
+        diagnostic = diagnostic.help(format!("did you mean `{meant}`?"));
+    }
     match error.help() {
         Some(help) => diagnostic.help(help),
         None => diagnostic,
@@ -67,6 +72,7 @@ fn code(error: &LoaderError) -> Code {
         LoaderError::WhichPolicy { .. } | LoaderError::SeveralPolicies { .. } => Code::WhichPolicy,
         LoaderError::NoSuchParameter { .. } => Code::NoParameter,
         LoaderError::ParameterRange { .. } => Code::ParameterValue,
+        LoaderError::NoTable { .. } => Code::NoTable,
         LoaderError::BadRecord { .. } => Code::PinsDamaged,
         _ => Code::HostFailure,
     }

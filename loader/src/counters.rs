@@ -156,7 +156,7 @@ impl<'a> Data<'a> {
     }
 
     /// The 64-bit number of a symbol.
-    fn number(&self, symbol: &str) -> Result<u64, LoaderError> {
+    pub(crate) fn number(&self, symbol: &str) -> Result<u64, LoaderError> {
         Ok(self.numbers(symbol, 1)?[0])
     }
 

@@ -145,6 +145,13 @@ pub enum LoaderError {
         /// The least and the most that it can be.
         range: (u64, u64),
     },
+    /// No policy that is meant has a table of this name.
+    NoTable {
+        /// The name.
+        name: String,
+        /// The tables that there are: name and policy.
+        known: Vec<(String, String)>,
+    },
     /// The pins of a policy cannot be understood.
     BadRecord {
         /// The pin directory.
@@ -261,6 +268,12 @@ impl LoaderError {
                 let first = known.first().map_or(String::new(), |(_, path)| path.display().to_string());
                 format!("say which: `--cgroup {first}`; they are {}", places(known))
             }
+            NoTable { known, .. } if known.is_empty() => "no policy that is meant has tables".into(),
+            NoTable { known, .. } => {
+                let known: Vec<String> =
+                    known.iter().map(|(table, policy)| format!("`{table}` of `{policy}`")).collect();
+                format!("there are {}", known.join(", "))
+            }
             NoSuchPolicy { names, .. } => format!("attached there: {}", ticked(names)),
             WhichPolicy { cgroup, names } => {
                 let first = names.first().map_or("", String::as_str);
@@ -369,6 +382,7 @@ impl fmt::Display for LoaderError {
             ParameterRange { name, value, range: (low, high) } => {
                 write!(f, "the parameter `{name}` is {low} to {high}, not {value}")
             }
+            NoTable { name, .. } => write!(f, "there is no table `{name}`"),
             BadRecord { path, reason } => {
                 write!(f, "the pins in `{}` cannot be understood: {reason}", path.display())
             }

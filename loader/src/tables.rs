@@ -9,8 +9,11 @@ use aya::maps::{MapData, MapError};
 use tcpc_stdlib::manifest::state::{ADDRESS_BYTES, NUMBER_BYTES, TableInfo};
 use tcpc_stdlib::unit::Type;
 
+use crate::counters::Data;
 use crate::error::LoaderError;
+use crate::find::Policy;
 use crate::pins::map_pin;
+use crate::rows::Key;
 use crate::sys;
 
 /// `BPF_F_LOCK`: a row with a lock is read whole, between two changes.
@@ -20,25 +23,53 @@ const LOCKED: u64 = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The parts of its key, in the order of the table's.
-    pub key: Vec<Part>,
+    pub key: Vec<Key>,
     /// Its cells in canonical units, in the order of the table's; of a table with rows for each CPU the sums.
     pub cells: Vec<u64>,
 }
 
-/// A part of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// A number in the canonical unit of its type.
-    Number(u64),
-    /// An address of 128 bits, IPv4 as `::ffff:a.b.c.d`, without the bits that do not count.
-    Address(u128),
+/// A table of an attached policy, and all that it holds.
+#[derive(Clone, Debug)]
+pub struct Dump {
+    /// The policy.
+    pub policy: Policy,
+    /// What the policy says of the table.
+    pub table: TableInfo,
+    /// Its rows, in the order of their keys.
+    pub rows: Vec<Row>,
+    /// Changes that were not kept because there was no room for a further row.
+    pub unkept: u64,
 }
 
-/// The rows of a table, in the order of their keys. Rows that come or go meanwhile may be seen or not.
+/// The tables of this name of the policies.
 ///
 /// # Errors
-/// The map of the table cannot be read.
-pub fn rows(pins: &Path, table: &TableInfo) -> Result<Vec<Row>, LoaderError> {
+/// No policy has a table of this name.
+pub fn named(policies: Vec<Policy>, name: &str) -> Result<Vec<(Policy, TableInfo)>, LoaderError> {
+    let tables = |policy: &Policy| policy.record.manifest.state.tables.clone();
+    let known = policies.iter().flat_map(|policy| {
+        let of = |table: TableInfo| (table.name, policy.name.clone());
+        tables(policy).into_iter().map(of)
+    });
+    let known: Vec<(String, String)> = known.collect();
+    let of_name = |policy: Policy| {
+        let table = tables(&policy).into_iter().find(|table| table.name == name)?;
+        Some((policy, table))
+    };
+    let found: Vec<(Policy, TableInfo)> = policies.into_iter().filter_map(of_name).collect();
+    if found.is_empty() { Err(LoaderError::NoTable { name: name.into(), known }) } else { Ok(found) }
+}
+
+/// Reads a table. Rows that come or go meanwhile may be seen or not.
+///
+/// # Errors
+/// The pins of the policy cannot be read.
+pub fn dump(policy: Policy, table: TableInfo) -> Result<Dump, LoaderError> {
+    let unkept = Data::read(&policy.pins, &policy.record.symbols)?.number(&table.full)?;
+    Ok(Dump { rows: rows(&policy.pins, &table)?, unkept, policy, table })
+}
+
+fn rows(pins: &Path, table: &TableInfo) -> Result<Vec<Row>, LoaderError> {
     let failed = |error| read_failed(table, error);
     let map = open(pins, table)?;
     let (mut rows, flags) = (BTreeMap::new(), if is_locked(table) { LOCKED } else { 0 });
@@ -115,14 +146,14 @@ fn number(bytes: &[u8], offset: u32) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_ne_bytes)
 }
 
-fn parts(table: &TableInfo, key: &[u8]) -> Vec<Part> {
+fn parts(table: &TableInfo, key: &[u8]) -> Vec<Key> {
     let part = |ty: &str, offset: u32| match ty == Type::Ip.name() {
         true => {
             let bytes = key.get(offset as usize..).and_then(|rest| rest.get(..ADDRESS_BYTES as usize));
             let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-            Part::Address(bytes.map_or(0, u128::from_be_bytes))
+            Key::Address(bytes.map_or(0, u128::from_be_bytes))
         }
-        false => Part::Number(number(key, offset).unwrap_or(0)),
+        false => Key::Number(number(key, offset).unwrap_or(0)),
     };
     table.keys.iter().map(|one| part(&one.ty, one.offset)).collect()
 }

@@ -411,7 +411,7 @@ fn describe_keys(keys: &[Key]) -> Vec<KeyInfo> {
     let describe = |key: &Key| {
         let at = offset;
         offset += if key.ty == Type::Ip { ADDRESS_BYTES } else { NUMBER_BYTES };
-        KeyInfo { ty: key.ty.name().to_owned(), cut: key.cut, offset: at }
+        KeyInfo { name: key.name.clone(), ty: key.ty.name().to_owned(), cut: key.cut, offset: at }
     };
     keys.iter().map(describe).collect()
 }

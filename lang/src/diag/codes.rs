@@ -177,6 +177,7 @@ codes! {
     E0742 NoMutableSet      Error   "a set that the policy does not have, or that cannot be changed";
     E0743 BadElement        Error   "an element that cannot be in the set";
     E0744 SetFull           Error   "more elements than the set can have";
+    E0750 NoTable           Error   "a table that no attached policy has";
     // 08: tests.
     E0801 UnknownSetting    Error   "a setting that a test does not have";
     E0802 UnknownSubject    Error   "a rule, counter or error number that is not there";

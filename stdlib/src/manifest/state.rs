@@ -128,6 +128,9 @@ pub struct TableInfo {
 /// A part of a key: a cell, whose address may be cut to a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyInfo {
+    /// What it was declared by: a field, an option or a type.
+    #[serde(default)]
+    pub name: String,
     /// Its type in the language.
     #[serde(rename = "type")]
     pub ty: String,
