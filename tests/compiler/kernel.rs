@@ -8,7 +8,7 @@ use aya::EbpfLoader;
 use aya::programs::SockOps;
 
 use super::policy::{self, Policy};
-use super::{expressions, limits, programs};
+use super::{expressions, limits, programs, state};
 
 /// Whether programs can be loaded here.
 pub fn permitted() -> bool {
@@ -90,6 +90,7 @@ fn random_policies_are_accepted() {
         return;
     }
     let policies = programs::policies(8, 25).into_iter().chain(expressions::policies(9, 15));
+    let policies = policies.chain(state::policies(10, 40));
     for (at, policy) in policies.enumerate() {
         load(&policy, at % 2 == 0);
     }

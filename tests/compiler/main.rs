@@ -18,3 +18,4 @@ mod programs;
 mod random;
 mod reproducible;
 mod sets;
+mod state;

@@ -1,14 +1,18 @@
 //! What policies remember, on real connections.
 
-use std::net::IpAddr;
+use std::io::Write;
+use std::net::{IpAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tcpc_loader::Key;
 use tcpc_loader::tables::{self, Dump, Row};
 
 use super::commands::{shown, tcpc};
-use super::lab::{PORT, Pair, Side, lab};
+use super::lab::{Lab, PORT, Pair, Side, lab};
 use super::probes::*;
+use super::sys;
 use super::watch::{attach, count, eventually};
 
 /// A table, and all that it holds.
@@ -208,4 +212,116 @@ fn bpftool_shows_names() {
     for name in ["remote_ip", "remote_port", "open", "longest"] {
         assert!(shown.contains(&format!("\"{name}\"")), "{shown}");
     }
+}
+
+#[test]
+fn a_connection_counts_its_own_timeouts() {
+    let Some(lab) = lab() else { return };
+    let text = "flow { rtos: int; first: duration }\n\
+                on rto when flow.rtos == 0 { flow.first = now() }\n\
+                on rto {\n\
+                    flow.rtos += 1\n\
+                    if flow.rtos == 2 { count twice; if now() - flow.first > 100ms { count later } }\n\
+                }\n\
+                on state when new_state == CLOSE and flow.rtos == 0 { count calm }\n";
+    let pins = attach(&lab.client, "timeouts", text);
+    drop(connect(&lab, Pair::V4));
+    with_raw_peer(&lab, Pair::V6Far, Role::Client, |mut real, peer, _| {
+        real.write_all(b"nobody acknowledges this").unwrap();
+        for _ in 0..3 {
+            peer.receive(Duration::from_secs(3), |one| one.payload > 0).expect("nothing was sent again");
+        }
+    });
+    eventually("the second timeout was not seen", || count(&pins, "twice") == 1);
+    assert_eq!(count(&pins, "later"), 1);
+    eventually("the other connection was not closed", || count(&pins, "calm") == 1);
+}
+
+/// Tables that eight threads change at once: plain, under a lock, least recently used, for each CPU.
+const SHARED: &str = "\
+table plain by family max 4 { n: int }
+table locked by family max 4 { n: int; open: int; closed: int }
+table recent by family max 1000 lru { n: int }
+table sums by family max 4 per_cpu { n: int }
+on active_established {
+    plain[family].n += 1
+    locked[family].n = locked[family].n + 1
+    locked[family].open += 1
+    recent[family].n += 1
+    sums[family].n += 1
+}
+on state when new_state == CLOSE {
+    locked[family].open -= 1
+    locked[family].closed = locked[family].closed + 1
+}
+";
+
+/// Eight threads make connections while `goes_on` says so; the number of connections of each family.
+fn storm(lab: &Lab, goes_on: impl Fn(u32) -> bool + Sync) -> [u64; 2] {
+    let listeners = Pair::NEAR.map(|pair| listen(lab, pair));
+    let done = AtomicBool::new(false);
+    let accept = |listener: &TcpListener| {
+        listener.set_nonblocking(true).unwrap();
+        while !done.load(Ordering::Relaxed) {
+            match listener.accept() {
+                Ok(accepted) => drop(accepted),
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    };
+    let make = |pair: Pair| {
+        let mut made = 0;
+        while goes_on(made) {
+            // Closed by a reset: no port is kept waiting.
+            let stream = TcpStream::connect(lab.server.socket_address(pair)).unwrap();
+            sys::reset_on_close(&stream).unwrap();
+            made += 1;
+        }
+        u64::from(made)
+    };
+    let made: Vec<_> = std::thread::scope(|scope| {
+        listeners.iter().for_each(|listener| drop(scope.spawn(|| accept(listener))));
+        let made = lab.client.inside(|| {
+            // Threads begin in the namespace of the one that makes them.
+            let threads = (0..8).map(|number| {
+                let make = &make;
+                scope.spawn(move || make(Pair::NEAR[number % 2]))
+            });
+            let threads: Vec<_> = threads.collect();
+            threads.into_iter().map(|thread| thread.join()).collect()
+        });
+        done.store(true, Ordering::Relaxed);
+        made
+    });
+    let made: Vec<u64> = made.into_iter().map(|made: std::thread::Result<u64>| made.unwrap()).collect();
+    [0, 1].map(|family| made.iter().skip(family).step_by(2).sum())
+}
+
+fn assert_sums(lab: &Lab, [v4, v6]: [u64; 2]) {
+    let row = |family, cells: Vec<u64>| Row { key: vec![Key::Number(family)], cells };
+    for table in ["plain", "recent", "sums"] {
+        assert_eq!(rows(&lab.client, table), [row(2, vec![v4]), row(10, vec![v6])], "{table}");
+    }
+    let ended = || rows(&lab.client, "locked") == [row(2, vec![v4, 0, v4]), row(10, vec![v6, 0, v6])];
+    eventually("the connections do not add up", ended);
+}
+
+#[test]
+fn the_changes_of_eight_threads_add_up() {
+    let Some(lab) = lab() else { return };
+    attach(&lab.client, "shared", SHARED);
+    let made = storm(&lab, |made| made < 150);
+    assert_eq!(made, [600, 600]);
+    assert_sums(&lab, made);
+}
+
+#[test]
+#[ignore = "takes half a minute"]
+fn the_changes_of_eight_threads_add_up_over_half_a_minute() {
+    let Some(lab) = lab() else { return };
+    attach(&lab.client, "shared", SHARED);
+    let end = Instant::now() + Duration::from_secs(30);
+    let made = storm(&lab, |_| Instant::now() < end);
+    assert!(made.iter().all(|made| *made > 1_000), "{made:?}");
+    assert_sums(&lab, made);
 }

@@ -47,6 +47,22 @@ pub fn set_socket_option(socket: impl AsFd, level: i32, option: i32, value: i32)
     check(result as isize).map(drop)
 }
 
+/// A socket is closed by a reset, so that nothing of it stays.
+pub fn reset_on_close(socket: impl AsFd) -> io::Result<()> {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: `linger` is live, and its size is passed.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            std::ptr::from_ref(&linger).cast(),
+            mem::size_of_val(&linger) as libc::socklen_t,
+        )
+    };
+    check(result as isize).map(drop)
+}
+
 /// Waits until there is something to read; whether there is.
 pub fn wait_readable(socket: impl AsFd, deadline: Instant) -> io::Result<bool> {
     let left = deadline.saturating_duration_since(Instant::now());

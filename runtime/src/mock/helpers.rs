@@ -220,7 +220,7 @@ fn check_sock(address: u64) -> Result<(), String> {
     if address == Region::Struct(Struct::Sock).address(0) {
         return Ok(());
     }
-    Err(format!("its socket is {address:#x} instead of that of the event"))
+    Err(format!("its argument is {address:#x} instead of the socket"))
 }
 
 fn check_length(length: u64) -> Result<u32, String> {

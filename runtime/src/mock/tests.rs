@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod header;
+mod state;
 mod structures;
 
 use tcpc_lang::hir::{Role, Value};

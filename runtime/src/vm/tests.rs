@@ -309,8 +309,8 @@ fn helpers_that_are_not_there_are_errors_when_called() {
         fault(vec![call(9999), exit()]),
         "slot 0: calls helper 9999, which sock_ops programs do not have"
     );
-    let error = fault(vec![call(id("bpf_sk_storage_get")), exit()]);
-    assert_eq!(error, "slot 0: calls `bpf_sk_storage_get`: the mock kernel does not have this helper");
+    let error = fault(vec![call(id("bpf_sk_storage_delete")), exit()]);
+    assert_eq!(error, "slot 0: calls `bpf_sk_storage_delete`: the mock kernel does not have this helper");
     assert_eq!(result(vec![mov64_imm(0, 1), ja(1), call(9999)]), 1);
 }
 

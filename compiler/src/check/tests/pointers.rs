@@ -155,7 +155,7 @@ fn pointers_that_nobody_needs_are_not_followed() {
     refuses(always(vec![ldx(Size::DW, 2, 6, 192), ldx(Size::B, 3, 2, 0)]), "r2 is a kernel pointer");
 }
 
-/// Memory of a connection: nothing that is generated today, but the kernel's rules are known.
+/// Memory of a connection.
 #[test]
 fn a_socket_keeps_values_in_maps_of_its_own_type() {
     let get = |kind, sock: Insn, value: Insn| {
