@@ -11,7 +11,7 @@ use crate::markdown::blocks;
 use crate::support::{assert_file, repository, shell};
 
 /// Commands that need root and change the host.
-const NOT_RUN: &[&str] = &["tcpc attach", "tcpc detach", "tcpc list", "tcpc stats", "sudo "];
+const NOT_RUN: &[&str] = &["tcpc attach", "tcpc detach", "tcpc list", "tcpc stats", "tcpc table", "sudo "];
 
 #[test]
 fn commands_print_what_is_shown() {

@@ -16,7 +16,6 @@ use tcpc_stdlib::kernel::{BPF_NOEXIST, SK_STORAGE_CREATE};
 use tcpc_stdlib::manifest::state::{ADDRESS_BYTES, CellInfo, FlowInfo, KeyInfo, NUMBER_BYTES, TableInfo};
 use tcpc_stdlib::unit::Type;
 
-use super::action::symbol_part;
 use super::address::words_of;
 use super::expr::Operand;
 use super::{Lowerer, kernel_helper};
@@ -57,14 +56,14 @@ impl Lowerer<'_> {
                 name: name.clone(),
                 kind: MapKind::SockStorage,
                 key: DataType::I32,
-                value: row_type("flow", &flow.cells, false),
+                value: row_type(&name, &flow.cells, false),
                 max_entries: 0,
             };
             self.kept.flow = Some(self.b.map(spec));
             self.state.flow = Some(FlowInfo {
+                full: full_symbol(&name),
                 map: name,
                 cells: describe_cells(&flow.cells, false),
-                full: full_symbol("flow"),
                 line: self.source.line(flow.span.start),
             });
         }
@@ -73,21 +72,21 @@ impl Lowerer<'_> {
             let spec = MapSpec {
                 name: name.clone(),
                 kind: kind_of(table),
-                key: key_type(table),
-                value: row_type(&table.name, &table.cells, table.locked),
+                key: key_type(&name, table),
+                value: row_type(&name, &table.cells, table.locked),
                 max_entries: table.max,
             };
             let map = self.b.map(spec);
             self.kept.tables.push(map);
             self.state.tables.push(TableInfo {
                 name: table.name.clone(),
+                full: full_symbol(&name),
                 map: name,
                 keys: describe_keys(&table.keys),
                 cells: describe_cells(&table.cells, table.locked),
                 max: table.max,
                 lru: table.lru,
                 per_cpu: table.per_cpu,
-                full: full_symbol(&table.name),
                 line: self.source.line(table.span.start),
             });
         }
@@ -330,18 +329,17 @@ impl Lowerer<'_> {
 
     /// What a row starts with, as a constant.
     fn first_row(&mut self, row: &Row) -> Value {
-        let (name, locked) = match row {
-            Row::Flow => ("flow", false),
-            Row::Table(id, _) => match self.program.tables.get(id.index()) {
-                Some(table) => (table.name.as_str(), table.locked),
-                None => ("flow", false),
-            },
+        let (map, locked) = match row {
+            Row::Flow => (self.kept.flow, false),
+            Row::Table(id, _) => {
+                let locked = self.program.tables.get(id.index()).is_some_and(|table| table.locked);
+                (self.kept.tables.get(id.index()).copied(), locked)
+            }
         };
-        let cells = self.cells(row);
+        let Some(map) = map.map(|map| self.b.func().maps[map].clone()) else { return self.b.number(0) };
         let mut bytes = vec![0; first_cell(locked) as usize];
-        bytes.extend(cells.iter().flat_map(|cell| cell.default.to_le_bytes()));
-        let ty = row_type(name, cells, locked);
-        let constant = self.b.constant(Global { name: format!("first_{}", symbol_part(name)), ty, bytes });
+        bytes.extend(self.cells(row).iter().flat_map(|cell| cell.default.to_le_bytes()));
+        let constant = self.b.constant(Global { name: format!("first_{}", map.name), ty: map.value, bytes });
         self.b.value(InstData::ConstantAddr(constant, 0))
     }
 
@@ -371,11 +369,13 @@ fn kind_of(table: &Table) -> MapKind {
     }
 }
 
-fn full_symbol(name: &str) -> String {
-    format!("unkept_{}", symbol_part(name))
+/// The number that counts what was not kept in a map. No two maps have one name, as tables of a module and of the
+/// policy could.
+fn full_symbol(map: &str) -> String {
+    format!("unkept_{map}")
 }
 
-fn key_type(table: &Table) -> DataType {
+fn key_type(map: &str, table: &Table) -> DataType {
     let mut members: Vec<(String, DataType)> = Vec::new();
     for key in &table.keys {
         let ty = match key.ty {
@@ -387,13 +387,13 @@ fn key_type(table: &Table) -> DataType {
         let name = if twice { format!("{}_{}", key.name, members.len()) } else { key.name.clone() };
         members.push((name, ty));
     }
-    DataType::Struct(format!("{}_key", symbol_part(&table.name)), members)
+    DataType::Struct(format!("{map}_key"), members)
 }
 
-fn row_type(name: &str, cells: &[Cell], locked: bool) -> DataType {
+fn row_type(map: &str, cells: &[Cell], locked: bool) -> DataType {
     let lock = locked.then(|| ("_lock".to_owned(), DataType::SpinLock));
     let cells = cells.iter().map(|cell| (cell.name.clone(), DataType::U64));
-    DataType::Struct(format!("{}_row", symbol_part(name)), lock.into_iter().chain(cells).collect())
+    DataType::Struct(format!("{map}_row"), lock.into_iter().chain(cells).collect())
 }
 
 fn describe_cells(cells: &[Cell], locked: bool) -> Vec<CellInfo> {
