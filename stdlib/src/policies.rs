@@ -33,6 +33,7 @@ macro_rules! policies {
 
 policies! {
     "ack_delay_request",
+    "adaptive_iw",
     "appendix_a",
     "basertt",
     "bufs",
@@ -40,12 +41,14 @@ policies! {
     "cong",
     "congestion_request",
     "delayed_ack",
+    "dumpstats",
     "ecn_response",
     "flow_class",
     "initial_window_option",
     "iw",
     "loss_response",
     "rwnd",
+    "subnet_accounting",
     "synrto",
     "tcp_state",
     "timestamps",

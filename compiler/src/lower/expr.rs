@@ -81,7 +81,8 @@ impl Lowerer<'_> {
                 |lowerer| lowerer.lower_scalar(then),
                 |lowerer| lowerer.lower_scalar(otherwise),
             ),
-            ExprKind::Call(id, args) => self.lower_call(*id, args),
+            // A draw is a condition; as a value it is one of two numbers.
+            ExprKind::Call(id, args) if *id != BuiltinId::Sample => self.lower_call(*id, args),
             ExprKind::Local(_) | ExprKind::Let(..) => match self.lower_operand(expr) {
                 Operand::Scalar(value) => value,
                 Operand::Ip(words) => words[0],
