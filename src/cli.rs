@@ -74,6 +74,8 @@ pub enum Command {
     Experiment(commands::experiment::Args),
     /// Show or empty the tables of attached policies
     Table(commands::table::Args),
+    /// Show and change the sets of an attached policy
+    Set(commands::set::Args),
     /// Show the instructions of an object, with the policy lines they come from
     Disasm(commands::disasm::Args),
     /// Look up an event, a field, an option or any other name

@@ -10,6 +10,7 @@ pub mod experiment;
 pub mod explain;
 pub mod list;
 pub mod param;
+pub mod set;
 pub mod stats;
 pub mod table;
 pub mod test;
@@ -31,6 +32,7 @@ pub fn run(command: Command, ui: &mut Ui) -> Exit {
         Command::Param(args) => param::run(&args, ui),
         Command::Experiment(args) => experiment::run(&args, ui),
         Command::Table(args) => table::run(&args, ui),
+        Command::Set(args) => set::run(&args, ui),
         Command::Disasm(args) => disasm::run(&args, ui),
         Command::Doc(args) => doc::run(&args, ui),
         Command::Explain(args) => explain::run(&args, ui),

@@ -73,6 +73,8 @@ fn code(error: &LoaderError) -> Code {
         LoaderError::NoSuchParameter { .. } => Code::NoParameter,
         LoaderError::ParameterRange { .. } => Code::ParameterValue,
         LoaderError::NoTable { .. } => Code::NoTable,
+        LoaderError::NoSuchSet { .. } => Code::NoMutableSet,
+        LoaderError::SetFull { .. } => Code::SetFull,
         LoaderError::BadRecord { .. } => Code::PinsDamaged,
         _ => Code::HostFailure,
     }

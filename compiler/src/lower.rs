@@ -151,6 +151,7 @@ impl<'a> Lowerer<'a> {
         self.describe_measures();
         self.declare_params();
         self.declare_experiments();
+        self.declare_mutable_sets();
         let plan = Plan::new(self.program);
         if let Some(rule) = self.program.rules.first() {
             self.b.set_span(rule.head);

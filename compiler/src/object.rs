@@ -116,6 +116,8 @@ pub enum MapKind {
     PerCpuArray = 6,
     /// `BPF_MAP_TYPE_LRU_HASH`.
     LruHash = 9,
+    /// `BPF_MAP_TYPE_LPM_TRIE`: the longest prefix that a key begins with.
+    LpmTrie = 11,
     /// `BPF_MAP_TYPE_LRU_PERCPU_HASH`.
     LruPerCpuHash = 10,
     /// `BPF_MAP_TYPE_SK_STORAGE`: values that live with sockets, as many as there are.
@@ -128,7 +130,7 @@ impl MapKind {
     /// The flags that the kernel wants for it.
     pub fn flags(self) -> u32 {
         match self {
-            MapKind::SockStorage => BPF_F_NO_PREALLOC,
+            MapKind::SockStorage | MapKind::LpmTrie => BPF_F_NO_PREALLOC,
             _ => 0,
         }
     }

@@ -28,7 +28,7 @@ fn diagnostics(page: &str, text: &str) -> Vec<Diagnostic> {
 /// The stages that can be run on a text alone.
 fn from_text(code: &Code) -> bool {
     // The compiler, the command line, objects and hosts have their own tests.
-    ![Code::PolicyTooLarge, Code::NewerThanKernel, Code::MutableElement, Code::MutableLimit].contains(code)
+    ![Code::PolicyTooLarge, Code::NewerThanKernel].contains(code)
         && !["06", "07"].contains(&&code.as_str()[1..3])
 }
 

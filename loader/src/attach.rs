@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use aya::maps::MapData;
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, ProgramError, SockOps};
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -24,6 +25,7 @@ use crate::preflight::{Host, Warning};
 use crate::probe;
 use crate::record::Record;
 use crate::refusal::Refusal;
+use crate::sets;
 use crate::trial::Trial;
 
 /// What to attach where.
@@ -128,6 +130,7 @@ pub fn attach_as(request: AttachRequest, prober: &dyn Prober) -> Result<Attached
     let program = the_program(&mut object)?;
     program.load().map_err(load_failed)?;
     pin_objects(&mut object, reserved.directory())?;
+    fill_sets(&image.manifest, reserved.directory())?;
     image.manifest.hz = hz;
     let asked = image.manifest.features.iter().map(|one| one.name.clone());
     let features = asked.zip(found.features).collect();
@@ -219,6 +222,18 @@ fn pin_objects(object: &mut Ebpf, directory: &Path) -> Result<(), LoaderError> {
     for (name, map) in object.maps() {
         map.pin(directory.join(map_pin(name)))
             .map_err(|error| other(&format!("pin the map `{name}`"), error))?;
+    }
+    Ok(())
+}
+
+/// Puts in what sets start with.
+fn fill_sets(manifest: &Manifest, directory: &Path) -> Result<(), LoaderError> {
+    let open = |name: &String| {
+        MapData::from_pin(directory.join(map_pin(name)))
+            .map_err(|error| other(&format!("open the map `{name}`"), error))
+    };
+    for info in &manifest.state.sets {
+        sets::fill(info, [&open(&info.maps[0])?, &open(&info.maps[1])?])?;
     }
     Ok(())
 }

@@ -136,6 +136,26 @@ pub enum LoaderError {
         /// Its parameters.
         names: Vec<String>,
     },
+    /// The policy has no set of this name that can be changed.
+    NoSuchSet {
+        /// The name.
+        name: String,
+        /// The policy.
+        policy: String,
+        /// Its sets that can be changed.
+        names: Vec<String>,
+    },
+    /// More elements than a set has room for.
+    SetFull {
+        /// The set.
+        name: String,
+        /// Elements that it would have.
+        wanted: usize,
+        /// Elements that it can have.
+        max: usize,
+        /// Elements that stay in it.
+        has: usize,
+    },
     /// A value outside of a parameter's range.
     ParameterRange {
         /// The parameter.
@@ -284,6 +304,13 @@ impl LoaderError {
             }
             NoSuchParameter { names, .. } => format!("it has {}", ticked(names)),
             BadRecord { path, .. } => format!("remove it by hand: `rm -r {}`", path.display()),
+            NoSuchSet { names, .. } if names.is_empty() => {
+                "declare it in the policy: `mutable set NAME: prefix max 65536`".into()
+            }
+            NoSuchSet { names, .. } => format!("it has {}", ticked(names)),
+            SetFull { max, has, .. } => {
+                format!("there is room for {} more; its limit is in the policy", max.saturating_sub(*has))
+            }
             ParameterRange { .. } | System { .. } => return None,
         })
     }
@@ -378,6 +405,12 @@ impl fmt::Display for LoaderError {
             }
             NoSuchParameter { name, policy, .. } => {
                 write!(f, "the policy `{policy}` has no parameter `{name}`")
+            }
+            NoSuchSet { name, policy, .. } => {
+                write!(f, "the policy `{policy}` has no set `{name}` that can be changed")
+            }
+            SetFull { name, wanted, max, .. } => {
+                write!(f, "the set `{name}` can have {max} elements, not {wanted}")
             }
             ParameterRange { name, value, range: (low, high) } => {
                 write!(f, "the parameter `{name}` is {low} to {high}, not {value}")

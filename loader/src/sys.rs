@@ -26,6 +26,7 @@ const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_PROG_TEST_RUN: libc::c_int = 10;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_PROG_QUERY: libc::c_int = 16;
+const BPF_MAP_UPDATE_BATCH: libc::c_int = 26;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_LINK_DETACH: libc::c_int = 34;
 
@@ -363,6 +364,53 @@ pub fn delete_row(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<bool> {
         flags: 0,
     };
     found(bpf(BPF_MAP_DELETE_ELEM, &mut attribute))
+}
+
+/// Writes the value of a key, which must be exactly as long as the map's are.
+pub fn write_row(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
+    let mut attribute = ElementAttribute {
+        map: map.as_raw_fd() as u32,
+        hole: 0,
+        key: key.as_ptr() as u64,
+        value: value.as_ptr() as u64,
+        flags: 0,
+    };
+    bpf(BPF_MAP_UPDATE_ELEM, &mut attribute).map(drop)
+}
+
+/// Writes many keys and their values in one call, each as long as the map's are, one after another. An error leaves
+/// some of them written.
+pub fn write_rows(map: BorrowedFd<'_>, count: u32, keys: &[u8], values: &[u8]) -> io::Result<()> {
+    #[repr(C)]
+    struct Attribute {
+        in_batch: u64,
+        out_batch: u64,
+        keys: u64,
+        values: u64,
+        count: u32,
+        map: u32,
+        element_flags: u64,
+        flags: u64,
+    }
+    let mut attribute = Attribute {
+        in_batch: 0,
+        out_batch: 0,
+        keys: keys.as_ptr() as u64,
+        values: values.as_ptr() as u64,
+        count,
+        map: map.as_raw_fd() as u32,
+        element_flags: 0,
+        flags: 0,
+    };
+    bpf(BPF_MAP_UPDATE_BATCH, &mut attribute).map(drop)
+}
+
+/// Waits until every program that runs now has ended, and memory is seen the same everywhere
+/// (`MEMBARRIER_CMD_GLOBAL`: an RCU grace period).
+pub fn wait_for_programs() -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Whether a key was there.

@@ -49,6 +49,7 @@ impl Lowerer<'_> {
             }
             ExprKind::Compare(op, a, b) => self.lower_compare(*op, a, b, yes, no),
             ExprKind::SamePrefix { v4, v6 } => self.lower_same_prefix(*v4, *v6, yes, no),
+            ExprKind::InMutable(value, set) => self.lower_in_mutable(value, *set, yes, no),
             ExprKind::In(value, set) => self.lower_in(value, *set, yes, no),
             ExprKind::IsRole(role) => self.lower_role(*role, yes, no),
             ExprKind::KernelHas(feature) if feature.is_everywhere() => self.b.jump(yes),

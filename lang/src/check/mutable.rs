@@ -21,7 +21,6 @@ const MOST: u64 = 1 << 24;
 impl<'a> Checker<'a> {
     /// Makes a set that can be changed.
     pub(super) fn mutable_set(&mut self, item: &'a ast::MutableSet) -> Option<MutableSetId> {
-        self.report(crate::parse::build::not_yet("mutable", item.span));
         self.within(Scope::new(Place::Constant), |checker| {
             let element = checker.mutable_element(&item.element);
             let max = checker.mutable_limit(item);

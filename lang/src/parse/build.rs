@@ -42,7 +42,6 @@ pub fn used(
 /// A construct of the language that this version does not have.
 pub fn not_yet(what: &str, span: Span) -> Diagnostic {
     let (construct, help) = match what {
-        "mutable" => ("mutable sets are", Some("write an immutable one: `set NAME = { … }`")),
         "+=" => ("changing a value in place is", Some("assign the new value with `=`")),
         _ => ("this is", None),
     };

@@ -40,6 +40,8 @@ enum Kind {
     Hash,
     /// What was used least recently makes room.
     Lru,
+    /// A key finds the longest prefix of it. It begins with its length in bits, in four bytes.
+    Prefixes,
     /// Rows are those of sockets, by cookie, and there are as many as there are sockets.
     Sockets,
 }
@@ -62,6 +64,7 @@ impl Kind {
             () if is(MapKind::Hash) || is(MapKind::PerCpuHash) => Some(Kind::Hash),
             () if is(MapKind::LruHash) || is(MapKind::LruPerCpuHash) => Some(Kind::Lru),
             () if is(MapKind::SockStorage) => Some(Kind::Sockets),
+            () if is(MapKind::LpmTrie) => Some(Kind::Prefixes),
             () => None,
         }
     }
@@ -168,9 +171,21 @@ impl MockMap {
 
     /// `bpf_map_lookup_elem`: the offset of the key's value among [`Self::values`].
     pub fn lookup(&mut self, key: &[u8]) -> Option<u32> {
-        let slot = self.slot(key)?;
+        let slot = if self.kind == Kind::Prefixes { self.longest(key)? } else { self.slot(key)? };
         self.touch(slot);
         Some(slot * self.stride())
+    }
+
+    /// The slot of the longest prefix of a key.
+    fn longest(&self, key: &[u8]) -> Option<u32> {
+        let length = |key: &[u8]| key.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+        let is_prefix = |prefix: &[u8]| {
+            let bits = length(prefix);
+            let bit = |key: &[u8], at: u32| key.get(4 + at as usize / 8).map(|byte| byte >> (7 - at % 8) & 1);
+            bits <= length(key) && (0..bits).all(|at| bit(prefix, at) == bit(key, at))
+        };
+        let found = self.entries.iter().filter(|(prefix, _)| is_prefix(prefix));
+        found.max_by_key(|(prefix, _)| length(prefix)).map(|(_, slot)| *slot)
     }
 
     /// The value of a key.

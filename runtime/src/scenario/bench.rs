@@ -75,7 +75,7 @@ impl<'a> Bench<'a> {
         source: &'a SourceFile,
     ) -> Bench<'a> {
         let world = mock::World { memory: image.memory(), ..mock::World::default() };
-        Bench {
+        let mut bench = Bench {
             program,
             last: Last::default(),
             object,
@@ -86,7 +86,9 @@ impl<'a> Bench<'a> {
             connection: String::new(),
             others: BTreeMap::new(),
             listener: None,
-        }
+        };
+        bench.fill_sets();
+        bench
     }
 
     /// Sets up the socket or the kernel.

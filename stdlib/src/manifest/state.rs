@@ -10,6 +10,8 @@ use std::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::{MAPPED_BITS, MAPPED_FIRST};
+
 /// Bytes of a cell that is a number.
 pub const NUMBER_BYTES: u32 = 8;
 /// Bytes of a cell that is an address.
@@ -162,7 +164,9 @@ pub struct ParamInfo {
 /// A set that can be changed while the policy runs.
 ///
 /// There are two maps, of which the program asks one: all elements are replaced at once by filling the other and
-/// changing the selector. An element's value is one byte that nobody reads. A key is that of
+/// changing the selector. An element's value is one byte, which is 1. `::/0` means all of IPv6, and IPv4 is not part of it
+/// although it is `::ffff:0:0/96`: in a map of prefixes that one always is, with the value 0 unless it is an element
+/// (`0.0.0.0/0`). A key is that of
 /// `struct bpf_lpm_trie_key` with 16 bytes of address for prefixes, 16 bytes for addresses, 4 bytes in the machine's
 /// order for ports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,8 +181,48 @@ pub struct MutableSetInfo {
     pub maps: [String; 2],
     /// Symbol of the 64-bit number in [`VARIABLE_SECTION`] that says which of them is asked: 0 or 1.
     pub selector: String,
+    /// What it starts with: both halves of an address and a length counted in 128 bits; a port with the length 128.
+    #[serde(default)]
+    pub elements: Vec<([u64; 2], u8)>,
     /// Line of the policy.
     pub line: u32,
+}
+
+impl MutableSetInfo {
+    /// What stands in every map of prefixes: IPv4 as a whole.
+    pub const ALL_IPV4: (u128, u8) = (MAPPED_FIRST, MAPPED_BITS);
+
+    /// Whether its elements are prefixes.
+    pub fn has_prefixes(&self) -> bool {
+        self.element == "prefix"
+    }
+
+    /// The key of an element: an address and a length counted in 128 bits, or a port.
+    pub fn key(&self, (address, length): (u128, u8)) -> Vec<u8> {
+        match self.element.as_str() {
+            "prefix" => [&u32::from(length).to_ne_bytes()[..], &address.to_be_bytes()[..]].concat(),
+            "ip" => address.to_be_bytes().to_vec(),
+            _ => (address as u32).to_ne_bytes().to_vec(),
+        }
+    }
+
+    /// The element of a key.
+    pub fn element_of(&self, key: &[u8]) -> Option<(u128, u8)> {
+        match self.element.as_str() {
+            "prefix" => {
+                let (length, address) = key.split_first_chunk()?;
+                let length = u8::try_from(u32::from_ne_bytes(*length)).ok()?;
+                Some((u128::from_be_bytes(address.try_into().ok()?), length))
+            }
+            "ip" => Some((u128::from_be_bytes(key.try_into().ok()?), 128)),
+            _ => Some((u32::from_ne_bytes(key.try_into().ok()?).into(), 128)),
+        }
+    }
+
+    /// What it starts with.
+    pub fn first_elements(&self) -> impl Iterator<Item = (u128, u8)> {
+        self.elements.iter().map(|&([high, low], length)| (u128::from(high) << 64 | u128::from(low), length))
+    }
 }
 
 /// A histogram.

@@ -1,6 +1,7 @@
-//! What an operator does between two events: parameters are set.
+//! What an operator does between two events: parameters are set, elements added.
 
 use tcpc_lang::hir::{MutableSetId, ParamId};
+use tcpc_stdlib::manifest::state::MutableSetInfo;
 
 use super::Bench;
 
@@ -31,17 +32,43 @@ impl Bench<'_> {
         Some(())
     }
 
+    /// Puts in what sets start with, as a loader does.
+    pub(super) fn fill_sets(&mut self) {
+        for info in self.manifest.state.sets.clone() {
+            if info.has_prefixes() {
+                info.maps.iter().for_each(|map| self.put(map, &info.key(MutableSetInfo::ALL_IPV4), 0));
+            }
+            info.first_elements().for_each(|element| self.put(&info.maps[0], &info.key(element), 1));
+        }
+    }
+
     /// Adds elements to a set, as `tcpc set add` does.
-    pub(super) fn add_elements(
-        &mut self,
-        _set: MutableSetId,
-        _elements: &[(u128, u8)],
-    ) -> Result<(), String> {
-        Err("the object has no such set".into())
+    pub(super) fn add_elements(&mut self, set: MutableSetId, elements: &[(u128, u8)]) -> Result<(), String> {
+        let (info, map) = self.set(set).ok_or("the object has no such set")?;
+        elements.iter().for_each(|&element| self.put(&map, &info.key(element), 1));
+        Ok(())
     }
 
     /// What is in a set.
-    pub(super) fn set_elements(&self, _set: MutableSetId) -> Option<Vec<(u128, u8)>> {
-        None
+    pub(super) fn set_elements(&self, set: MutableSetId) -> Option<Vec<(u128, u8)>> {
+        let (info, map) = self.set(set)?;
+        let map = self.world.memory.maps.iter().find(|one| one.name() == map)?;
+        let rows = map.rows().into_iter().filter(|(_, value)| *value == [1]);
+        rows.map(|(key, _)| info.element_of(&key)).collect()
+    }
+
+    /// A set, and the map of it that is asked.
+    fn set(&self, set: MutableSetId) -> Option<(MutableSetInfo, String)> {
+        let name = &self.program.mutable_sets.get(set.index())?.name;
+        let info = self.manifest.state.sets.iter().find(|info| info.name == *name)?;
+        let asked = self.number(&info.selector)?;
+        Some((info.clone(), info.maps.get(asked as usize)?.clone()))
+    }
+
+    fn put(&mut self, map: &str, key: &[u8], value: u8) {
+        if let Some(map) = self.world.memory.maps.iter_mut().find(|one| one.name() == map) {
+            // A test cannot give more elements than there is room for.
+            let _ = map.update(key, &[value], 0);
+        }
     }
 }
