@@ -239,7 +239,7 @@ pub fn roundings(compiled: &Compiled) -> Vec<String> {
         let given = jiffies_to_nanos(jiffies(one.nanos, hz), hz);
         (given != one.nanos).then(|| {
             let show = |nanos| tcpc_lang::show::show(tcpc_stdlib::unit::Type::Duration, nanos);
-            format!("line {}: {} is {} at HZ={hz}", one.line, show(one.nanos), show(given))
+            format!("{}: {} is {} at HZ={hz}", one.place, show(one.nanos), show(given))
         })
     });
     longer.collect()

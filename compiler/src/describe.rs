@@ -22,13 +22,13 @@ pub fn describe(
     lowered: &Lowered,
     needs: &[Needed],
 ) -> Manifest {
-    let line = |span: tcpc_lang::source::Span| source.line(span.start);
+    let place = |span: tcpc_lang::source::Span| source.place(span.start);
     let (kernel, _) = oldest(needs);
     let requirement = |need: &Needed| Requirement {
         construct: need.construct.clone(),
         kind: need.kind,
         kernel: need.since.to_string(),
-        line: line(need.span),
+        place: place(need.span),
     };
     let relying = |info: &FeatureInfo| {
         let of = program.reliances.iter().filter(|row| row.asked.symbol() == info.symbol);
@@ -52,7 +52,7 @@ pub fn describe(
             .map(|(rule, hits)| RuleInfo {
                 name: rule.name.clone(),
                 events: rule.events.iter().map(|event| event.name.to_owned()).collect(),
-                line: line(rule.span),
+                place: place(rule.span),
                 hits: hits.clone(),
             })
             .collect(),
@@ -67,7 +67,7 @@ pub fn describe(
                 header: false,
                 value: matches!(assignment.value.kind, ExprKind::Const(_))
                     .then(|| source.slice(assignment.value.span).to_owned()),
-                line: line(assignment.span),
+                place: place(assignment.span),
                 failures: failures.clone(),
             })
             .chain(sends(program, source, lowered))
@@ -94,7 +94,7 @@ fn sends<'a>(
             .map_or_else(String::new, |header| header.name.clone()),
         header: true,
         value: None,
-        line: source.line(send.span.start),
+        place: source.place(send.span.start),
         failures: unsent.clone(),
     })
 }
@@ -131,7 +131,7 @@ fn congestion(program: &Program, source: &SourceFile) -> Vec<CongestionUse> {
             Some(CongestionUse {
                 name: name.clone(),
                 has_fallback: assignment.has_fallback,
-                line: source.line(assignment.span.start),
+                place: source.place(assignment.span.start),
             })
         }
         _ => None,
@@ -148,7 +148,7 @@ fn buffers(program: &Program, source: &SourceFile) -> Vec<BufferUse> {
             Some(BufferUse {
                 option: assignment.option.name.to_owned(),
                 bytes,
-                line: source.line(assignment.span.start),
+                place: source.place(assignment.span.start),
             })
         }
         _ => None,

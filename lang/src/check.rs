@@ -48,16 +48,29 @@ use tcpc_stdlib::event::Event;
 use crate::ast;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{self, CounterId, ExperimentId, HistogramId, Program, Role, RuleId};
-use crate::source::{SourceFile, Span};
+use crate::source::{FileId, SourceFile, Span};
 
 use declare::Globals;
 use experiment::InArm;
 use kernel::Kernels;
 use send::Sent;
 pub use suggest::closest;
+use table::FlowOf;
 
 /// Checks a policy. The program is complete only if no diagnostic is an error.
-pub fn check(policy: &ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnostic>) {
+pub fn check(mut policy: ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnostic>) {
+    let (program, diagnostics, idle) = check_all(&policy, source);
+    if idle.is_empty() {
+        return (program, diagnostics);
+    }
+    // Tables and the like of which only the module knows would take room for nothing.
+    policy.items.retain(|item| !idle.contains(&item.span()));
+    let (program, diagnostics, _) = check_all(&policy, source);
+    (program, diagnostics)
+}
+
+/// The same, and the places of declarations that only take room.
+fn check_all(policy: &ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnostic>, Vec<Span>) {
     let mut checker = Checker::new(source);
     checker.declare(policy);
     checker.sets();
@@ -70,7 +83,8 @@ pub fn check(policy: &ast::Policy, source: &SourceFile) -> (Program, Vec<Diagnos
     checker.tests(policy);
     checker.unused();
     checker.unused_modules();
-    (checker.program, checker.diagnostics)
+    let idle = checker.idle(policy);
+    (checker.program, checker.diagnostics, idle)
 }
 
 impl Checker<'_> {
@@ -185,9 +199,8 @@ struct Checker<'a> {
     sends: Vec<Sent>,
     /// Warnings about reads that only the server cannot do, until it is clear that it might.
     server_reads: Vec<Diagnostic>,
-    /// Whether `flow` was used, and whether its declaration is wrong.
-    flow_is_used: bool,
-    flow_is_broken: bool,
+    /// What each file keeps for connections.
+    flows: HashMap<FileId, FlowOf>,
     program: Program,
     diagnostics: Vec<Diagnostic>,
     reported: HashSet<(Code, Option<Span>, String)>,
@@ -211,8 +224,7 @@ impl<'a> Checker<'a> {
             experiments: Vec::new(),
             sends: Vec::new(),
             server_reads: Vec::new(),
-            flow_is_used: false,
-            flow_is_broken: false,
+            flows: HashMap::new(),
             program: Program::default(),
             diagnostics: Vec::new(),
             reported: HashSet::new(),

@@ -47,7 +47,7 @@ pub const MOST_DIAGNOSTICS: usize = 200;
 /// Parses and checks a policy, with the files that [`modules::load`] has found for it.
 pub fn analyze(source: &source::SourceFile) -> Analysis {
     let (policy, mut diagnostics) = modules::join(source);
-    let (program, found) = check::check(&policy, source);
+    let (program, found) = check::check(policy, source);
     diagnostics.extend(found);
     if diagnostics.iter().any(diag::Diagnostic::is_error) {
         // A name that seems unused may stand, misspelt, in what could not be understood.

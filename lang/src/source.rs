@@ -5,6 +5,8 @@
 //! files    the policy itself     a module        a list of prefixes
 //! ```
 
+use tcpc_stdlib::manifest::Place;
+
 use crate::diag::{Code, Diagnostic};
 
 /// A half-open range of byte offsets into the source.
@@ -233,13 +235,11 @@ impl SourceFile {
         (line(offset) - first + 1) as u32
     }
 
-    /// `line 7` of the policy, `line 7 of std/dc.tcp`.
-    pub fn place(&self, offset: u32) -> String {
-        let line = self.line(offset);
-        match self.file_at(offset) {
-            FileId::POLICY => format!("line {line}"),
-            other => format!("line {line} of {}", self.file(other).path),
-        }
+    /// The line of an offset, as objects and messages say it.
+    pub fn place(&self, offset: u32) -> Place {
+        let file = self.file_at(offset);
+        let file = (file != FileId::POLICY).then(|| self.file(file).path.clone());
+        Place { line: self.line(offset), file }
     }
 
     /// The text of a span; empty if it does not fit.

@@ -4,13 +4,25 @@
 
 use tcpc_lang::analyze;
 use tcpc_lang::diag::{Diagnostic, Label};
+use tcpc_lang::modules::{Files, Unreadable, load};
 use tcpc_lang::source::SourceFile;
+
+/// What the policies use lies in a folder beside them.
+struct Folder;
+
+impl Files for Folder {
+    fn read(&self, path: &str) -> Result<Vec<u8>, Unreadable> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/typed");
+        std::fs::read(format!("{folder}/{path}")).map_err(|_| Unreadable::Missing)
+    }
+}
 
 #[test]
 fn policies_become_typed_trees() {
     insta::glob!("typed/*.tcp", |path| {
         let text = std::fs::read_to_string(path).unwrap();
         let source = SourceFile::new(path.file_name().unwrap().to_string_lossy(), text);
+        let source = load(source, &Folder);
         let analysis = analyze(&source);
         let mut shown = String::new();
         for diagnostic in &analysis.diagnostics {

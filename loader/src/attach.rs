@@ -10,7 +10,7 @@ use aya::programs::{CgroupAttachMode, ProgramError, SockOps};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use tcpc_stdlib::enable::has_calls;
 use tcpc_stdlib::feature::FeatureKind;
-use tcpc_stdlib::manifest::Manifest;
+use tcpc_stdlib::manifest::{Manifest, Place};
 use tcpc_stdlib::unit::{jiffies, jiffies_to_nanos};
 
 use crate::cgroup::Cgroup;
@@ -77,8 +77,8 @@ pub struct Rounding {
     pub given: u64,
     /// Ticks per second.
     pub hz: u32,
-    /// Line of the policy.
-    pub line: u32,
+    /// Where it stands.
+    pub place: Place,
 }
 
 impl fmt::Display for Rounding {
@@ -250,7 +250,7 @@ fn roundings(manifest: &Manifest) -> Vec<Rounding> {
             asked: one.nanos,
             given: jiffies_to_nanos(jiffies(one.nanos, hz), hz),
             hz,
-            line: one.line,
+            place: one.place.clone(),
         })
         .collect()
 }
@@ -333,7 +333,7 @@ mod tests {
     use super::*;
 
     fn rounded(nanos: u64, hz: u32) -> Vec<String> {
-        let jiffies = vec![JiffiesInfo { symbol: "rto".into(), nanos, line: 1 }];
+        let jiffies = vec![JiffiesInfo { symbol: "rto".into(), nanos, place: 1.into() }];
         let manifest = Manifest { jiffies, hz, ..Manifest::default() };
         roundings(&manifest).iter().map(Rounding::to_string).collect()
     }

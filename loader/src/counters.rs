@@ -5,7 +5,7 @@ use std::path::Path;
 
 use aya::maps::MapData;
 use tcpc_stdlib::manifest::state::HISTOGRAM_BUCKETS;
-use tcpc_stdlib::manifest::{AssignmentInfo, COUNTER_SECTION, FAILURE_SLOTS, Manifest};
+use tcpc_stdlib::manifest::{AssignmentInfo, COUNTER_SECTION, FAILURE_SLOTS, Manifest, Place};
 
 use crate::error::LoaderError;
 use crate::image::Symbol;
@@ -38,8 +38,8 @@ pub struct RuleHits {
     pub rule: String,
     /// Its events.
     pub events: Vec<String>,
-    /// Line of the policy.
-    pub line: u32,
+    /// Where it stands.
+    pub place: Place,
     /// Times; `None` if they are not counted.
     pub hits: Option<u64>,
 }
@@ -66,8 +66,8 @@ pub struct Failure {
     pub header: bool,
     /// The value if it is constant, as the policy writes it.
     pub value: Option<String>,
-    /// Line of the policy.
-    pub line: u32,
+    /// Where it stands.
+    pub place: Place,
     /// The error number; 0 stands for those that have no slot of their own.
     pub errno: u32,
     /// Times.
@@ -86,7 +86,7 @@ pub fn counters(pins: &Path) -> Result<Counters, LoaderError> {
     for rule in &manifest.rules {
         let hits = rule.hits.as_deref().map(|symbol| data.number(symbol)).transpose()?;
         let (name, events) = (rule.name.clone(), rule.events.clone());
-        found.rules.push(RuleHits { rule: name, events, line: rule.line, hits });
+        found.rules.push(RuleHits { rule: name, events, place: rule.place.clone(), hits });
     }
     for counter in &manifest.counters {
         let name = counter.name.clone();
@@ -126,7 +126,7 @@ fn failures(
         option: assignment.option.clone(),
         header: assignment.header,
         value: assignment.value.clone(),
-        line: assignment.line,
+        place: assignment.place.clone(),
         errno,
         count,
     };

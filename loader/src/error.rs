@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tcpc_stdlib::feature::feature;
 use tcpc_stdlib::kernel::{CGROUP_PROGRAMS_MAX, KernelVersion};
 use tcpc_stdlib::kfunc::kfunc;
-use tcpc_stdlib::manifest::{FORMAT, Requirement};
+use tcpc_stdlib::manifest::{FORMAT, Place, Requirement};
 
 use crate::refusal::Refusal;
 
@@ -55,8 +55,8 @@ pub enum LoaderError {
     CongestionMissing {
         /// Its name.
         name: String,
-        /// Line of the policy.
-        line: u32,
+        /// Where it stands.
+        place: Place,
         /// Those that are registered.
         available: Vec<String>,
     },
@@ -316,6 +316,14 @@ impl LoaderError {
     }
 }
 
+/// `line 7 of the policy`, `line 7 of std/dc.tcp`.
+fn whole_place(place: &Place) -> String {
+    match &place.file {
+        Some(_) => place.to_string(),
+        None => format!("{place} of the policy"),
+    }
+}
+
 impl fmt::Display for LoaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use LoaderError::*;
@@ -341,17 +349,18 @@ impl fmt::Display for LoaderError {
                 [] => write!(f, "the policy needs Linux {needs}, and this host runs {running}"),
                 [one] => write!(
                     f,
-                    "this kernel, Linux {running}, lacks `{}`, which line {} of the policy uses",
-                    one.construct, one.line
+                    "this kernel, Linux {running}, lacks `{}`, which {} uses",
+                    one.construct,
+                    whole_place(&one.place)
                 ),
                 [rest @ .., last] => {
-                    let shown = |one: &Requirement| format!("`{}` (line {})", one.construct, one.line);
+                    let shown = |one: &Requirement| format!("`{}` ({})", one.construct, one.place);
                     let rest: Vec<String> = rest.iter().map(shown).collect();
                     write!(f, "this kernel, Linux {running}, lacks {} and {}", rest.join(", "), shown(last))
                 }
             },
-            CongestionMissing { name, line, .. } => {
-                write!(f, "congestion control `{name}` (line {line}) is not registered on this host")
+            CongestionMissing { name, place, .. } => {
+                write!(f, "congestion control `{name}` ({place}) is not registered on this host")
             }
             KernelFunction { name, why } => {
                 write!(f, "the policy calls the kernel function `{name}`, and this kernel ")?;

@@ -133,7 +133,12 @@ mod tests {
     fn manifest(uses: &[&str], asks: &[&str]) -> Manifest {
         let need = |written: &&str| {
             let one = feature(written).unwrap();
-            Requirement { construct: one.written(), kind: one.kind, kernel: one.since.to_string(), line: 1 }
+            Requirement {
+                construct: one.written(),
+                kind: one.kind,
+                kernel: one.since.to_string(),
+                place: 1.into(),
+            }
         };
         let ask = |written: &&str| {
             let one = feature(written).unwrap();
@@ -203,7 +208,7 @@ mod tests {
             construct: "sets of 8 MB in all".into(),
             kind: FeatureKind::LargeConstants,
             kernel: "6.1".into(),
-            line: 1,
+            place: 1.into(),
         };
         let policy = Manifest { needs: vec![need], ..Manifest::default() };
         let found = |answer| find(&policy, 8_388_608, v(5, 10), &known(&[("8388608", answer)]));

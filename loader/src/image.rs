@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn manifest(symbol: &str) -> String {
-        let jiffies = vec![JiffiesInfo { symbol: symbol.into(), nanos: 10_000_000, line: 1 }];
+        let jiffies = vec![JiffiesInfo { symbol: symbol.into(), nanos: 10_000_000, place: 1.into() }];
         serde_json::to_string(&Manifest { format: FORMAT, jiffies, ..Manifest::default() }).unwrap()
     }
 

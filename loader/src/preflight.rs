@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tcpc_stdlib::kernel::KernelVersion;
-use tcpc_stdlib::manifest::Manifest;
+use tcpc_stdlib::manifest::{Manifest, Place};
 
 use crate::error::LoaderError;
 use crate::features::{Found, Prober, find};
@@ -17,8 +17,8 @@ pub enum Warning {
     Congestion {
         /// Its name.
         name: String,
-        /// Line of the policy.
-        line: u32,
+        /// Where it stands.
+        place: Place,
     },
     /// A buffer will be smaller than asked for.
     Buffer {
@@ -26,8 +26,8 @@ pub enum Warning {
         option: String,
         /// Bytes asked for.
         bytes: u64,
-        /// Line of the policy.
-        line: u32,
+        /// Where it stands.
+        place: Place,
         /// The sysctl that caps it.
         sysctl: &'static str,
         /// Bytes that it allows.
@@ -53,13 +53,13 @@ impl Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Warning::Congestion { name, line } => write!(
+            Warning::Congestion { name, place } => write!(
                 f,
-                "congestion control `{name}` (line {line}) is not registered here, so the next one will be tried"
+                "congestion control `{name}` ({place}) is not registered here, so the next one will be tried"
             ),
-            Warning::Buffer { option, bytes, line, sysctl, cap } => write!(
+            Warning::Buffer { option, bytes, place, sysctl, cap } => write!(
                 f,
-                "`{option}` = {bytes} bytes (line {line}) is cut to {cap} bytes by `{sysctl}` of this host"
+                "`{option}` = {bytes} bytes ({place}) is cut to {cap} bytes by `{sysctl}` of this host"
             ),
             Warning::NoIpv6 => {
                 write!(f, "this kernel has no IPv6: `local_ip` and `remote_ip` read as zero")
@@ -134,11 +134,11 @@ impl Host {
             if available.contains(&wanted.name) {
                 continue;
             }
-            let (name, line) = (wanted.name.clone(), wanted.line);
+            let (name, place) = (wanted.name.clone(), wanted.place.clone());
             if !wanted.has_fallback {
-                return Err(LoaderError::CongestionMissing { name, line, available: available.clone() });
+                return Err(LoaderError::CongestionMissing { name, place, available: available.clone() });
             }
-            warnings.push(Warning::Congestion { name, line });
+            warnings.push(Warning::Congestion { name, place });
         }
         Ok(warnings)
     }
@@ -154,7 +154,7 @@ impl Host {
             (buffer.bytes > cap).then(|| Warning::Buffer {
                 option: buffer.option.clone(),
                 bytes: buffer.bytes,
-                line: buffer.line,
+                place: buffer.place.clone(),
                 sysctl,
                 cap,
             })
@@ -183,7 +183,7 @@ mod tests {
     }
 
     fn wants(name: &str, has_fallback: bool) -> Manifest {
-        let congestion = vec![CongestionUse { name: name.into(), has_fallback, line: 3 }];
+        let congestion = vec![CongestionUse { name: name.into(), has_fallback, place: 3.into() }];
         Manifest { congestion, ..Manifest::default() }
     }
 
@@ -202,7 +202,7 @@ mod tests {
             construct: construct.into(),
             kind: FeatureKind::SetOption,
             kernel: kernel.into(),
-            line: 7,
+            place: 7.into(),
         };
         let error = |needs: &[Requirement]| {
             let manifest = Manifest { kernel: "6.15".into(), needs: needs.to_vec(), ..Manifest::default() };
@@ -229,12 +229,12 @@ mod tests {
             "load its module (`modprobe tcp_dctcp`) or name a fall-back; registered here: `reno`, `cubic`"
         );
         let warnings = host().check(&wants("dctcp", true)).unwrap();
-        assert_eq!(warnings, [Warning::Congestion { name: "dctcp".into(), line: 3 }]);
+        assert_eq!(warnings, [Warning::Congestion { name: "dctcp".into(), place: 3.into() }]);
     }
 
     #[test]
     fn a_buffer_above_the_cap_is_warned_of_with_the_numbers() {
-        let buffer = |option: &str, bytes| BufferUse { option: option.into(), bytes, line: 2 };
+        let buffer = |option: &str, bytes| BufferUse { option: option.into(), bytes, place: 2.into() };
         let manifest = Manifest {
             buffers: vec![buffer("sndbuf", 212_993), buffer("sndbuf", 212_992), buffer("rcvbuf", 1 << 30)],
             ..Manifest::default()

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 use tcpc_stdlib::kernel::{ERRNOS, errno_number};
+use tcpc_stdlib::manifest::Place;
 
 /// The tests of one policy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -84,8 +85,9 @@ pub struct Refused {
     pub value: String,
     /// The error's name.
     pub errno: String,
-    /// The line of the policy.
-    pub line: Option<u32>,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Option<Place>,
 }
 
 /// A rule and how often it ran.
@@ -93,8 +95,9 @@ pub struct Refused {
 pub struct RuleReach {
     /// Its name.
     pub name: String,
-    /// Its line.
-    pub line: u32,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
     /// How often its condition held; `None` if the object does not count.
     pub hits: Option<u64>,
 }
@@ -189,8 +192,8 @@ fn render_failure(text: &mut String, report: &Report, failure: &Failure) {
             line(text, format_args!("    {verb} in `{event}`: {}", names.join(", ")));
         }
     }
-    for Refused { option, value, errno, line: at } in refused {
-        let at = at.map(|at| format!(" on line {at}")).unwrap_or_default();
+    for Refused { option, value, errno, place: at } in refused {
+        let at = at.as_ref().map(|at| format!(" on {at}")).unwrap_or_default();
         let meaning = ERRNOS.iter().find(|row| Some(row.number) == errno_number(errno));
         let meaning = meaning.map(|row| format!(" ({})", row.meaning)).unwrap_or_default();
         let what = if value.is_empty() { option.clone() } else { format!("{option} = {value}") };
@@ -236,7 +239,7 @@ mod tests {
                 option: "congestion".into(),
                 value: "\"dctcp\"".into(),
                 errno: "EPERM".into(),
-                line: Some(7),
+                place: Some(7.into()),
             }],
         });
         insta::assert_snapshot!(render(&report(failed)), @r#"

@@ -66,7 +66,7 @@ pub fn run_tests_on(
     report.rules = program
         .rules
         .iter()
-        .map(|rule| RuleReach { name: rule.name.clone(), line: source.line(rule.head.start), hits: None })
+        .map(|rule| RuleReach { name: rule.name.clone(), place: source.place(rule.head.start), hits: None })
         .collect();
     for test in &program.tests {
         if filter.is_some_and(|part| !test.name.contains(part)) {

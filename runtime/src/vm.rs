@@ -38,8 +38,8 @@ pub struct Image {
     blocks: Vec<Block>,
     data: Vec<Data>,
     maps: Vec<MockMap>,
-    lines: Vec<(usize, u32)>,
-    source: String,
+    /// First slots with their files and lines.
+    lines: Vec<(usize, (String, u32))>,
 }
 
 /// What a run did.
@@ -113,8 +113,7 @@ impl Image {
                 })
                 .collect(),
             maps: Vec::new(),
-            lines: object.lines.iter().map(|line| (line.slot, line.line)).collect(),
-            source: object.lines.first().map(|line| line.file.clone()).unwrap_or_default(),
+            lines: object.lines.iter().map(|line| (line.slot, (line.file.clone(), line.line))).collect(),
         };
         let arrays: u64 = object.maps.iter().filter(|map| MockMap::is_array(map.kind)).map(map_bytes).sum();
         if arrays > MAPS_BYTES_MAX {
@@ -133,7 +132,7 @@ impl Image {
 
     fn error(&self, (slot, what): (usize, String)) -> VmError {
         let at = self.lines.partition_point(|(first, _)| *first <= slot);
-        let line = self.lines.get(at.wrapping_sub(1)).map(|(_, line)| (self.source.clone(), *line));
+        let line = self.lines.get(at.wrapping_sub(1)).map(|(_, place)| place.clone());
         VmError { slot: Some(slot), line, what }
     }
 }

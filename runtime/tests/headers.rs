@@ -125,8 +125,11 @@ fn a_failed_send_is_shown_with_its_error() {
     ));
     let Status::Failed(failure) = &report.tests[0].status else { panic!("{report:?}") };
     assert_eq!(failure.event.as_deref(), Some("transmit syn"));
-    let refused: Vec<_> =
-        failure.refused.iter().map(|one| (one.option.as_str(), one.errno.as_str(), one.line)).collect();
+    let refused: Vec<_> = failure
+        .refused
+        .iter()
+        .map(|one| (one.option.as_str(), one.errno.as_str(), one.place.as_ref().map(|at| at.line)))
+        .collect();
     // No room to reserve, and then none to write.
     assert_eq!(refused, [("send probe", "ENOSPC", Some(4)), ("send probe", "ENOSPC", Some(4))]);
     assert!(render(&report).contains("`send probe` on line 4 failed with ENOSPC (no space left)"));

@@ -101,7 +101,7 @@ fn report(attached: &Attached, ui: &mut Ui) {
     let cgroup = attached.cgroup.display();
     ui.say(format!("attached `{}` to {cgroup} (program {})", attached.name, attached.program_id));
     for rounding in &attached.roundings {
-        ui.say(format!("  line {}: {rounding}", rounding.line));
+        ui.say(format!("  {}: {rounding}", rounding.place));
     }
     for (name, has) in &attached.features {
         ui.say(format!("  kernel has {name}: {}", if *has { "yes" } else { "no" }));

@@ -106,7 +106,7 @@ fn summarize(output: &Path, compiled: &Compiled, ui: &mut Ui) {
         manifest.hz
     ));
     for need in manifest.needs.iter().filter(|need| need.kernel == *kernel) {
-        ui.say(format!("  line {}: `{}` needs {}", need.line, need.construct, need.kernel));
+        ui.say(format!("  {}: `{}` needs {}", need.place, need.construct, need.kernel));
     }
     let roundings = policy::roundings(compiled);
     for rounding in &roundings {

@@ -40,12 +40,17 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
                 let (kernel, because) = oldest(&compiled.needs);
                 ui.say(format!("{}: ok, runs on Linux {kernel} or newer", source.name()));
                 for need in &because {
-                    let line = source.line(need.span.start);
-                    ui.say(format!("  line {line}: `{}` needs {}", need.construct, need.since));
+                    let place = source.place(need.span.start);
+                    ui.say(format!("  {place}: `{}` needs {}", need.construct, need.since));
                 }
                 let needs = compiled.needs.iter().map(|need| {
-                    let line = source.line(need.span.start);
-                    json!({ "construct": need.construct, "kernel": need.since.to_string(), "line": line })
+                    let place = source.place(need.span.start);
+                    json!({
+                        "construct": need.construct,
+                        "kernel": need.since.to_string(),
+                        "line": place.line,
+                        "file": place.file,
+                    })
                 });
                 let needs: Vec<_> = needs.collect();
                 results.push(json!({ "file": source.name(), "ok": true, "kernel": kernel.to_string(), "needs": needs }));

@@ -4,6 +4,7 @@
 //! commands on an attached policy need. Readers accept a newer minor `format` and ignore
 //! what they do not know.
 
+mod place;
 pub mod state;
 
 use std::string::String;
@@ -12,6 +13,7 @@ use std::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::feature::FeatureKind;
+pub use place::Place;
 
 /// The ELF section that holds the manifest.
 pub const SECTION: &str = ".tcpc";
@@ -81,8 +83,9 @@ pub struct Requirement {
     pub kind: FeatureKind,
     /// First kernel that has it.
     pub kernel: String,
-    /// Line of the policy.
-    pub line: u32,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 /// One rule.
@@ -92,8 +95,9 @@ pub struct RuleInfo {
     pub name: String,
     /// Its events.
     pub events: Vec<String>,
-    /// Line of the policy.
-    pub line: u32,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
     /// Symbol of its hit counter in [`COUNTER_SECTION`] (a 64-bit number), if hits are counted.
     pub hits: Option<String>,
 }
@@ -124,8 +128,9 @@ pub struct AssignmentInfo {
     pub header: bool,
     /// The value if it is constant, as the policy writes it.
     pub value: Option<String>,
-    /// Line of the policy.
-    pub line: u32,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
     /// Symbol of an array of [`FAILURE_SLOTS`] 64-bit numbers in [`COUNTER_SECTION`], if counted.
     pub failures: Option<String>,
 }
@@ -137,8 +142,9 @@ pub struct JiffiesInfo {
     pub symbol: String,
     /// The time span that the policy asks for, in nanoseconds.
     pub nanos: u64,
-    /// Line of the policy.
-    pub line: u32,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 /// A constant in `.rodata` that a loader sets to 1 if the running kernel has something; it is 0 in the object.
@@ -164,8 +170,9 @@ pub struct CongestionUse {
     pub name: String,
     /// Whether another one is named as a fall-back after it.
     pub has_fallback: bool,
-    /// Line of the policy.
-    pub line: u32,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 /// A buffer size that the policy sets.
@@ -175,6 +182,7 @@ pub struct BufferUse {
     pub option: String,
     /// Bytes.
     pub bytes: u64,
-    /// Line of the policy.
-    pub line: u32,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
 }

@@ -167,7 +167,7 @@ fn the_root_must_be_asked_for() {
 fn what_this_host_lacks_is_found_before_anything_is_loaded() {
     let Some(lab) = lab() else { return };
     let mut spec = programs::idle("cong");
-    let missing = |has_fallback| CongestionUse { name: "no_such".into(), has_fallback, line: 1 };
+    let missing = |has_fallback| CongestionUse { name: "no_such".into(), has_fallback, place: 1.into() };
     spec.manifest.congestion = vec![missing(false)];
     let error = lab.client.attach(&programs::bytes(&spec)).unwrap_err();
     assert!(matches!(error, LoaderError::CongestionMissing { .. }), "{error}");

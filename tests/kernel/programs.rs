@@ -49,11 +49,11 @@ pub fn timeout(name: &str, nanos: u64) -> Vec<u8> {
     ];
     spec.rodata = vec![Global { name: TIMEOUT.into(), ty: DataType::U32, bytes: vec![1, 0, 0, 0] }];
     spec.bss = vec![Global { name: HITS.into(), ty: DataType::U64, bytes: Vec::new() }];
-    spec.manifest.jiffies = vec![JiffiesInfo { symbol: TIMEOUT.into(), nanos, line: 1 }];
+    spec.manifest.jiffies = vec![JiffiesInfo { symbol: TIMEOUT.into(), nanos, place: 1.into() }];
     spec.manifest.rules = vec![RuleInfo {
         name: "timeout_init@1".into(),
         events: vec!["timeout_init".into()],
-        line: 1,
+        place: 1.into(),
         hits: Some(HITS.into()),
     }];
     bytes(&spec)

@@ -59,7 +59,7 @@ impl Lowerer<'_> {
         let global = Global { name: symbol.clone(), ty: DataType::U32, bytes: ticks.to_le_bytes().to_vec() };
         let constant = self.b.constant(global);
         if self.jiffies.iter().all(|known| known.symbol != symbol) {
-            self.jiffies.push(JiffiesInfo { symbol, nanos, line: self.source.line(expr.span.start) });
+            self.jiffies.push(JiffiesInfo { symbol, nanos, place: self.source.place(expr.span.start) });
         }
         let addr = self.b.value(InstData::ConstantAddr(constant, 0));
         self.b.value(InstData::Load { size: Size::Word, addr, offset: 0 })

@@ -4,6 +4,7 @@ use tcpc_lang::hir::{Expr, SetId};
 use tcpc_stdlib::unit::Type;
 
 use super::Lowerer;
+use super::action::symbol_part;
 use super::expr::Operand;
 use crate::ir::{BinaryOp, Block, CondOp, InstData, Table, TableData, UnaryOp, Value};
 use crate::object::{DataType, Global};
@@ -90,6 +91,8 @@ impl Lowerer<'_> {
             _ => keys.flat_map(|key| (key as u64).to_le_bytes()).collect(),
         };
         let name = match &data.name {
+            // A module's name and the set's: there may be a set that is called like both.
+            Some(name) if name.contains("::") => format!("set_{}_{}", symbol_part(name), set.index()),
             Some(name) => format!("set_{name}"),
             None => format!("set_{}", set.index()),
         };

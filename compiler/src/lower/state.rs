@@ -392,7 +392,7 @@ fn key_type(map: &str, table: &Table) -> DataType {
 
 fn row_type(map: &str, cells: &[Cell], locked: bool) -> DataType {
     let lock = locked.then(|| ("_lock".to_owned(), DataType::SpinLock));
-    let cells = cells.iter().map(|cell| (cell.name.clone(), DataType::U64));
+    let cells = cells.iter().map(|cell| (symbol_part(&cell.name), DataType::U64));
     DataType::Struct(format!("{map}_row"), lock.into_iter().chain(cells).collect())
 }
 

@@ -12,7 +12,7 @@ use super::{Checker, Place, fold, words};
 use crate::ast::{self, ChangeOp, Expr as Ast, Name};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Cell, Expr, ExprKind, Given, Row, StmtKind, TableId, Value};
-use crate::source::Span;
+use crate::source::{FileId, Span};
 
 impl<'a> Checker<'a> {
     /// `flow.NAME`.
@@ -124,8 +124,8 @@ impl<'a> Checker<'a> {
     }
 
     fn cell_of_flow(&mut self, object: Span, name: &Name) -> Option<(Row, u8, Cell)> {
-        self.flow_is_used = true;
-        let Some(flow) = &self.program.flow else {
+        let file = self.globals.file();
+        let Some(flow) = self.flows.get_mut(&file) else {
             if self.globals.has_gaps() {
                 return None;
             }
@@ -139,12 +139,16 @@ impl<'a> Checker<'a> {
                 .help(format!("declare it: `flow {{ {}: int }}`", name.text)),
             );
         };
-        if self.flow_is_broken {
+        flow.used = true;
+        if flow.broken {
             return None;
         }
-        let cells = flow.cells.clone();
+        let (first, all) = (flow.cells.start, flow.cells.clone());
+        let mut cells = self.program.flow.as_ref()?.cells.get(all)?.to_vec();
+        // Within a file they have no module in front.
+        cells.iter_mut().for_each(|cell| cell.name = self.source.slice(cell.span).to_owned());
         let (index, cell) = self.cell_named(cells, name, "`flow`")?;
-        Some((Row::Flow, index, cell))
+        Some((Row::Flow, first as u8 + index, cell))
     }
 
     fn cell_of_table(&mut self, place: &'a ast::Place) -> Option<(Row, u8, Cell)> {
@@ -301,7 +305,7 @@ impl<'a> Checker<'a> {
 
     /// Warns if nobody uses what is kept for connections.
     pub(super) fn warn_if_flow_is_unused(&mut self) {
-        let Some(flow) = self.program.flow.as_ref().filter(|_| !self.flow_is_used) else { return };
+        let Some(flow) = self.flows.get(&FileId::POLICY).filter(|flow| !flow.used) else { return };
         let span = flow.span;
         self.report(
             Diagnostic::new(Code::UnusedName, "`flow` is never used", span, "not used in any rule or test")

@@ -48,6 +48,9 @@ impl<'a> Checker<'a> {
                 Some(Term::Value(Expr { kind, ty: Type::Name, span }))
             }
             AstKind::Ip(address) => {
+                if let Some(ambiguous) = self.reads_as_address(span) {
+                    return self.fail(ambiguous);
+                }
                 let kind = ExprKind::Const(Value::Ip(*address));
                 Some(Term::Value(Expr { kind, ty: Type::Ip, span }))
             }

@@ -12,6 +12,9 @@ use crate::hir::{Set, SetId, Value};
 use crate::show::show_ip;
 use crate::source::{FileId, Span};
 
+/// So many overlaps of one set are told: lists from elsewhere can have thousands.
+const MOST_OVERLAPS: usize = 10;
+
 /// An element: its smallest and its largest member, and its place.
 #[derive(Clone, Copy, Debug)]
 struct Element {
@@ -254,6 +257,7 @@ impl<'a> Checker<'a> {
         let mut merged: Vec<(u128, u128)> = Vec::new();
         // The element that reaches farthest so far.
         let mut widest: Option<Element> = None;
+        let mut overlaps: Vec<Diagnostic> = Vec::new();
         for member in members {
             if let Some(other) = widest
                 && member.low <= other.high
@@ -265,7 +269,7 @@ impl<'a> Checker<'a> {
                     "overlaps another element of this set"
                 };
                 let text = self.source.slice(second).to_string();
-                self.report(
+                overlaps.push(
                     Diagnostic::new(Code::OverlappingSet, format!("`{text}` {what}"), second, "this one")
                         .label(first, "and this one"),
                 );
@@ -278,6 +282,13 @@ impl<'a> Checker<'a> {
                 widest = Some(member);
             }
         }
+        if overlaps.len() > MOST_OVERLAPS {
+            let more = overlaps.split_off(MOST_OVERLAPS).len();
+            let last =
+                overlaps.pop().map(|last| last.note(format!("{more} more elements of this set overlap")));
+            overlaps.extend(last);
+        }
+        overlaps.into_iter().for_each(|overlap| self.report(overlap));
         merged
     }
 }

@@ -1,5 +1,7 @@
 //! Declarations of what a policy remembers: `flow { … }` and tables.
 
+use std::ops::Range;
+
 use tcpc_stdlib::field::field;
 use tcpc_stdlib::option::option;
 use tcpc_stdlib::unit::{Type, Unit};
@@ -54,6 +56,18 @@ struct Clauses {
     per_cpu: Option<Span>,
 }
 
+/// What a file keeps for connections.
+pub(super) struct FlowOf {
+    /// Its cells among all.
+    pub cells: Range<usize>,
+    /// The word `flow`.
+    pub span: Span,
+    /// Whether its declaration is wrong.
+    pub broken: bool,
+    /// Whether it is used.
+    pub used: bool,
+}
+
 impl<'a> Checker<'a> {
     /// What the policy remembers.
     pub(super) fn state(&mut self, policy: &'a ast::Policy) {
@@ -77,8 +91,9 @@ impl<'a> Checker<'a> {
 
     fn flow(&mut self, item: &'a ast::Flow) {
         let word = Span { start: item.span.start, end: item.span.start + 4 };
-        if let Some(earlier) = &self.program.flow {
-            let earlier = earlier.span;
+        let file = self.globals.file();
+        if let Some(FlowOf { span: earlier, .. }) = self.flows.get(&file) {
+            let earlier = *earlier;
             return self.report(
                 Diagnostic::new(Code::DuplicateName, "`flow` is declared twice", word, "declared again here")
                     .label(earlier, "first declared here")
@@ -86,9 +101,23 @@ impl<'a> Checker<'a> {
             );
         }
         let cells = self.cells(&item.cells, word, "`flow`");
-        let complete = cells.is_some();
-        self.program.flow = Some(Flow { cells: cells.unwrap_or_default(), span: word });
-        self.flow_is_broken = !complete;
+        let broken = cells.is_none();
+        let mut cells = cells.unwrap_or_default();
+        for cell in &mut cells {
+            cell.name = self.public_name(&cell.name, cell.span);
+        }
+        let flow = self.program.flow.get_or_insert(Flow { cells: Vec::new(), span: word });
+        let first = flow.cells.len();
+        flow.cells.extend(cells);
+        let all = first..flow.cells.len();
+        if all.end > CELLS_MAX {
+            let message = format!(
+                "all that is kept for a connection has {} cells, and {CELLS_MAX} is the most",
+                all.end
+            );
+            self.report(Diagnostic::new(Code::TableShape, message, word, "with those of modules"));
+        }
+        self.flows.insert(file, FlowOf { cells: all, span: word, broken, used: false });
     }
 
     fn table(&mut self, item: &'a ast::Table) -> Option<Table> {

@@ -1,7 +1,7 @@
 //! The modules that a file uses, and the names that it has from them.
 
 use super::Checker;
-use super::declare::{Globals, duplicate};
+use super::declare::{GlobalKind, Globals, duplicate};
 use super::suggest::did_you_mean;
 use crate::ast::{self, Item, Name, Use};
 use crate::diag::{Code, Diagnostic};
@@ -133,6 +133,9 @@ impl<'a> Checker<'a> {
                 },
             );
         }
+        if let Some(row) = self.globals.row(index) {
+            row.used = true;
+        }
         if let Some(names) = self.globals.names_here() {
             names.by_name.insert(&name.text, index);
             names.imports.insert(&name.text, Import { name, used: false });
@@ -160,6 +163,20 @@ impl<'a> Checker<'a> {
         })
     }
 
+    /// `dc::ace` is an IPv6 address, whatever the module `dc` has.
+    pub(super) fn reads_as_address(&self, span: Span) -> Option<Diagnostic> {
+        let written = self.source.slice(span);
+        let (module, name) = written.rsplit_once("::")?;
+        let known = self.globals.names_of(self.globals.file())?.modules.get(module)?;
+        self.globals.own(known.file?, name)?;
+        let message = format!("`{written}` is an address, and also a name of the module `{module}`");
+        let shown = &known.item.module;
+        let help = format!(
+            "write `use {shown} {{ {name} }}` and `{name}`, or give the module another name with `as`"
+        );
+        Some(Diagnostic::new(Code::WrongUseOfName, message, span, "reads as an address").help(help))
+    }
+
     fn not_in_module(&self, name: &str, file: FileId, place: Span) -> Diagnostic {
         let path = &self.source.file(file).path;
         let message = format!("`{path}` has no name `{name}`");
@@ -184,6 +201,31 @@ impl<'a> Checker<'a> {
             Some(meant) => diagnostic.help(format!("a module has it: `{meant}`")).suggest(span, meant),
             None => diagnostic,
         }
+    }
+
+    /// Declarations of modules that are only used, as far as nothing uses them and they would take room in the
+    /// object: header options, tables and the like.
+    pub(super) fn idle(&self, policy: &ast::Policy) -> Vec<Span> {
+        let mut whole = vec![FileId::POLICY];
+        for item in &policy.items {
+            whole.extend(match item {
+                Item::Use(item) if item.include => self.source.link(item.place),
+                _ => None,
+            });
+        }
+        let rows = self.globals.rows().iter().filter(|row| !row.used && !whole.contains(&row.file));
+        let rows = rows.filter(|row| {
+            !matches!(row.kind, GlobalKind::Const(..) | GlobalKind::Let(_) | GlobalKind::Set(..))
+        });
+        let names: Vec<Span> = rows.map(|row| row.name.span).collect();
+        let flows = self.flows.iter().filter(|(file, flow)| !flow.used && !whole.contains(file));
+        let flows: Vec<Span> = flows.map(|(_, flow)| flow.span).collect();
+        let declares = |item: &&Item| {
+            let span = item.span();
+            let within = |place: &Span| span.start <= place.start && place.end <= span.end;
+            names.iter().chain(&flows).any(within)
+        };
+        policy.items.iter().filter(declares).map(Item::span).collect()
     }
 
     /// Warns about modules and names of modules that the policy does not use.

@@ -4,7 +4,7 @@
 //! place says whose they are. The tests of a module are its own business, as are the rules of one that is
 //! only used.
 
-use crate::ast::{Expr, ExprKind, Item, Policy, Set};
+use crate::ast::{Expr, ExprKind, Item, Policy, Set, Use};
 use crate::diag::{Code, Diagnostic};
 use crate::parse::parse_file;
 use crate::source::{FileId, SourceFile, Span};
@@ -31,7 +31,12 @@ pub fn join(source: &SourceFile) -> (Policy, Vec<Diagnostic>) {
     joiner.take(FileId::POLICY, true);
     for tree in std::mem::take(&mut joiner.trees).into_iter().flatten() {
         let declares = |item: &Item| !matches!(item, Item::Rule(_) | Item::Test(_));
-        joiner.items.extend(tree.items.into_iter().filter(declares));
+        let items = tree.items.into_iter().filter(declares).map(|item| match item {
+            // What it includes are no rules of the policy.
+            Item::Use(item) => Item::Use(Use { include: false, ..item }),
+            item => item,
+        });
+        joiner.items.extend(items);
     }
     (Policy { items: joiner.items }, joiner.diagnostics)
 }

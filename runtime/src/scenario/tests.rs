@@ -62,10 +62,10 @@ fn policy_bytes() -> Vec<u8> {
     .concat();
     let global = |name: &str, ty| Global { name: name.into(), ty, bytes: Vec::new() };
     let line = |slot, line| Line { slot, file: 0, line, column: 1 };
-    let rule = |name: &str, line| RuleInfo {
+    let rule = |name: &str, line: u32| RuleInfo {
         name: name.into(),
         events: Vec::new(),
-        line,
+        place: line.into(),
         hits: Some(format!("hits_{name}")),
     };
     let spec = ObjectSpec {
@@ -86,7 +86,7 @@ fn policy_bytes() -> Vec<u8> {
         manifest: Manifest {
             format: FORMAT,
             rules: vec![rule("syn", 1), rule("cc", 2)],
-            jiffies: vec![JiffiesInfo { symbol: "jiffies_0".into(), nanos: 10_000_000, line: 1 }],
+            jiffies: vec![JiffiesInfo { symbol: "jiffies_0".into(), nanos: 10_000_000, place: 1.into() }],
             ..Manifest::default()
         },
     };
@@ -195,7 +195,12 @@ fn refused_options_are_named_with_their_error() {
     assert_eq!(failure.actual[0].value, "\"cubic\"");
     let refused = &failure.refused[0];
     assert_eq!(
-        (refused.option.as_str(), refused.value.as_str(), refused.errno.as_str(), refused.line),
+        (
+            refused.option.as_str(),
+            refused.value.as_str(),
+            refused.errno.as_str(),
+            refused.place.as_ref().map(|at| at.line)
+        ),
         ("congestion", "\"dctcp\"", "ENOENT", Some(2))
     );
 }

@@ -14,7 +14,7 @@ pub fn policy(reading: &Reading, top: usize, rates: &Rates) -> Value {
     let Reading { policy, counters, .. } = reading;
     let rules = counters.rules.iter().enumerate().map(|(index, rule)| {
         let mut row = object(json!({
-            "name": rule.rule, "events": rule.events, "line": rule.line, "hits": rule.hits,
+            "name": rule.rule, "events": rule.events, "line": rule.place.line, "file": rule.place.file, "hits": rule.hits,
         }));
         rate(&mut row, rule.hits.and_then(|hits| rates.of(Number::Rule(index), hits)));
         Value::Object(row)
@@ -80,7 +80,8 @@ fn failure_row(failure: &Failure, rates: &Rates) -> Value {
         "rule": failure.rule,
         "option": failure.option,
         "value": failure.value,
-        "line": failure.line,
+        "line": failure.place.line,
+        "file": failure.place.file,
         "errno": failure.errno,
         "error": errno_name(failure.errno),
         "count": failure.count,

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use tcpc_loader::{Counters, Key};
+use tcpc_stdlib::manifest::Place;
 
 use super::Reading;
 
 /// A number of a policy: where it stands in [`Counters`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Number {
     /// Hits of a rule.
     Rule(usize),
@@ -22,7 +23,7 @@ pub enum Number {
     /// What a counter with a key had no room for.
     Full(usize),
     /// Refusals of one option at one line with one error number.
-    Failure(u32, bool, u32),
+    Failure(Place, bool, u32),
 }
 
 /// What each number was before, and how long ago.
@@ -80,6 +81,6 @@ fn numbers(counters: &Counters) -> HashMap<Number, u64> {
 impl Number {
     /// The number of a failure.
     pub fn failure(failure: &tcpc_loader::Failure) -> Number {
-        Number::Failure(failure.line, failure.header, failure.errno)
+        Number::Failure(failure.place.clone(), failure.header, failure.errno)
     }
 }

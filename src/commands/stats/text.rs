@@ -30,8 +30,7 @@ pub fn policy(reading: &Reading, top: usize, rates: &Rates) -> String {
 
     let mut rules = Table::default();
     for (index, rule) in counters.rules.iter().enumerate() {
-        let mut row =
-            vec![name(&rule.rule), name(rule.events.join(", ")), name(format!("line {}", rule.line))];
+        let mut row = vec![name(&rule.rule), name(rule.events.join(", ")), name(rule.place.to_string())];
         row.extend(numbers(rule.hits, rule.hits.and_then(|hits| rates.of(Number::Rule(index), hits))));
         rules.rows.push(row);
     }
@@ -125,8 +124,7 @@ fn failures(failures: &[Failure], header: bool, rates: &Rates) -> Table {
             Some(value) => format!("{} = {value}", failure.option),
             None => failure.option.clone(),
         };
-        let mut row =
-            vec![name(&failure.rule), name(option), name(format!("line {}", failure.line)), name(error)];
+        let mut row = vec![name(&failure.rule), name(option), name(failure.place.to_string()), name(error)];
         row.extend(numbers(Some(failure.count), rates.of(Number::failure(failure), failure.count)));
         row.push(name(errno.map_or("", |errno| errno.meaning)));
         table.rows.push(row);

@@ -2,6 +2,7 @@
 
 use tcpc_lang::show::show_value;
 use tcpc_stdlib::kernel::errno_name;
+use tcpc_stdlib::manifest::Place;
 
 use super::Bench;
 use crate::mock::options;
@@ -18,7 +19,10 @@ impl Bench<'_> {
 
     fn refusal(&self, call: &Call) -> Option<Refused> {
         let after = self.object.lines.partition_point(|line| line.slot <= call.slot);
-        let line = self.object.lines.get(after.wrapping_sub(1)).map(|line| line.line);
+        let place = self.object.lines.get(after.wrapping_sub(1)).map(|line| {
+            let file = (line.file != self.source.file_name()).then(|| line.file.clone());
+            Place { line: line.line, file }
+        });
         let (option, value) = match call.helper {
             "bpf_setsockopt" => {
                 let (option, bytes) = call.option.as_ref()?;
@@ -26,21 +30,22 @@ impl Bench<'_> {
                 (option.name.to_string(), value.unwrap_or_default())
             }
             "bpf_reserve_hdr_opt" | "bpf_store_hdr_opt" => {
-                (format!("send {}", self.sent_at(line)?), String::new())
+                (format!("send {}", self.sent_at(place.as_ref())?), String::new())
             }
             _ => return None,
         };
         let number = (call.result as i64).unsigned_abs() as u32;
         let errno = errno_name(number).map_or_else(|| number.to_string(), str::to_string);
-        Some(Refused { option, value, errno, line })
+        Some(Refused { option, value, errno, place })
     }
 
     /// The header option that a line sends.
-    fn sent_at(&self, line: Option<u32>) -> Option<&str> {
-        let line = line?;
+    fn sent_at(&self, place: Option<&Place>) -> Option<&str> {
+        let place = place?;
         let spans = |send: &&tcpc_lang::hir::Send| {
             let last = self.source.line(send.span.end.saturating_sub(1).max(send.span.start));
-            (self.source.line(send.span.start)..=last).contains(&line)
+            let first = self.source.place(send.span.start);
+            first.file == place.file && (first.line..=last).contains(&place.line)
         };
         let send = self.program.sends.iter().find(spans)?;
         self.program.headers.get(send.header.index()).map(|header| header.name.as_str())

@@ -182,8 +182,11 @@ fn an_option_without_room_is_named_with_its_error() {
     let steps = vec![fire("tcp_connect"), transmit("syn"), received(true)];
     let Status::Failed(failure) = run_sender(&large, steps) else { panic!("passed") };
     assert_eq!(failure.event.as_deref(), Some("transmit syn"));
-    let refused: Vec<_> =
-        failure.refused.iter().map(|one| (one.option.as_str(), one.errno.as_str(), one.line)).collect();
+    let refused: Vec<_> = failure
+        .refused
+        .iter()
+        .map(|one| (one.option.as_str(), one.errno.as_str(), one.place.as_ref().map(|at| at.line)))
+        .collect();
     assert_eq!(refused, [("send uto", "ENOSPC", Some(1))]);
 }
 
