@@ -10,6 +10,7 @@ use tcpc_lang::diag::{Code, Diagnostic};
 use tcpc_lang::modules::{self, Unreadable};
 use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::kernel::KernelVersion;
+use tcpc_stdlib::policies::{MODULES, POLICIES};
 use tcpc_stdlib::unit::{jiffies, jiffies_to_nanos};
 
 use crate::exit::Exit;
@@ -141,7 +142,7 @@ fn std_policy(name: &str) -> Result<SourceFile, Diagnostic> {
 
 fn std_names() -> String {
     let names: Vec<String> =
-        tcpc_stdlib::policies::POLICIES.iter().map(|policy| format!("`{}`", policy.name)).collect();
+        POLICIES.iter().chain(MODULES).map(|policy| format!("`{}`", policy.name)).collect();
     names.join(", ")
 }
 

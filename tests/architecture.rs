@@ -87,12 +87,15 @@ fn unsafe_code_is_where_it_is_said_to_be() {
 }
 
 #[test]
-fn every_policy_of_the_standard_library_is_embedded() {
-    let mut files: Vec<String> = std::fs::read_dir(root().join("stdlib/policies"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
-        .collect();
-    files.sort();
-    let embedded: Vec<_> = tcpc_stdlib::policies::POLICIES.iter().map(|policy| policy.name).collect();
-    assert_eq!(files, embedded);
+fn all_of_the_standard_library_is_embedded() {
+    use tcpc_stdlib::policies::{MODULES, POLICIES};
+    for (folder, embedded) in [("policies", POLICIES), ("modules", MODULES)] {
+        let mut files: Vec<String> = std::fs::read_dir(root().join("stdlib").join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .collect();
+        files.sort();
+        let embedded: Vec<_> = embedded.iter().map(|policy| policy.name).collect();
+        assert_eq!(files, embedded);
+    }
 }

@@ -4,13 +4,14 @@
 
 use tcpc_compiler::{Options, compile};
 use tcpc_lang::analyze;
+use tcpc_lang::modules::{NoFiles, load};
 use tcpc_lang::source::SourceFile;
 use tcpc_runtime::report::{Report, Status, render};
 use tcpc_runtime::scenario::run_tests;
 
 /// Compiles a policy and runs its tests.
 fn run(name: &str, text: &str, stats: bool) -> Report {
-    let source = SourceFile::new(name, text);
+    let source = load(SourceFile::new(name, text), &NoFiles);
     let analysis = analyze(&source);
     let wrong: Vec<_> = analysis.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).collect();
     assert!(wrong.is_empty(), "{name}: {wrong:#?}");
@@ -26,7 +27,7 @@ fn check(text: &str) {
 
 #[test]
 fn the_standard_librarys_policies_pass_their_tests() {
-    for policy in tcpc_stdlib::policies::POLICIES {
+    for policy in tcpc_stdlib::policies::POLICIES.iter().chain(tcpc_stdlib::policies::MODULES) {
         let report = run(policy.name, policy.text, true);
         assert!(report.failed() == 0 && report.passed() > 0, "{}", render(&report));
     }

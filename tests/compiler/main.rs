@@ -10,6 +10,7 @@ mod goldens;
 mod kernel;
 mod limits;
 mod meaning;
+mod modules;
 mod newer;
 mod pitfalls;
 mod policy;

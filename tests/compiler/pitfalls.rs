@@ -423,7 +423,8 @@ fn callbacks_before_the_connection_is_established_are_not_seen() {
 fn a_congestion_control_is_named_for_the_loader_to_look_for() {
     let text = "on active_established { congestion = \"dctcp\" or \"cubic\" }\n";
     let uses = Policy::new("names.tcp", text).compile(false).manifest.congestion;
-    let shown: Vec<_> = uses.iter().map(|one| (one.name.as_str(), one.has_fallback, one.place.line)).collect();
+    let shown: Vec<_> =
+        uses.iter().map(|one| (one.name.as_str(), one.has_fallback, one.place.line)).collect();
     assert_eq!(shown, [("dctcp", true, 1), ("cubic", false, 1)]);
 }
 

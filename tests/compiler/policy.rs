@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tcpc_compiler::object::{self, ObjectFile};
 use tcpc_compiler::{CompileError, Compiled, Options, compile};
+use tcpc_lang::modules::{NoFiles, load};
 use tcpc_lang::source::SourceFile;
 use tcpc_lang::{Analysis, analyze};
 
@@ -22,7 +23,7 @@ impl Policy {
 
     /// What is known of its text; nothing may be wrong with it.
     pub fn analyzed(&self) -> (SourceFile, Analysis) {
-        let source = SourceFile::new(&self.name, &self.text);
+        let source = load(SourceFile::new(&self.name, &self.text), &NoFiles);
         let analysis = analyze(&source);
         let wrong = analysis.diagnostics.iter().find(|diagnostic| diagnostic.is_error());
         assert!(wrong.is_none(), "{}: {wrong:?}", self.name);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tcpc_compiler::{Options, compile};
+use tcpc_lang::modules::{NoFiles, load};
 use tcpc_lang::source::SourceFile;
 use tcpc_loader::{counters, detach, probe};
 use tcpc_stdlib::policies::{POLICIES, policy};
@@ -15,7 +16,7 @@ use super::wire::*;
 fn object(name: &str, stats: bool) -> Vec<u8> {
     let host = probe::host_hz().unwrap();
     let hz = if host == 1000 { 100 } else { 1000 };
-    let source = SourceFile::new(format!("{name}.tcp"), policy(name).unwrap().text);
+    let source = load(SourceFile::new(format!("{name}.tcp"), policy(name).unwrap().text), &NoFiles);
     let analysis = tcpc_lang::analyze(&source);
     assert!(analysis.is_valid(), "{name}: {:?}", analysis.diagnostics);
     compile(&analysis.program, &source, &Options { hz, stats }).unwrap().object

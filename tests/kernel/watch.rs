@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tcpc_compiler::{Options, compile};
+use tcpc_lang::modules::{NoFiles, load};
 use tcpc_lang::source::SourceFile;
 use tcpc_loader::counters;
 
@@ -16,7 +17,7 @@ pub fn attach(side: &Side, name: &str, text: &str) -> PathBuf {
 
 /// The object of a policy.
 pub fn object(name: &str, text: &str) -> Vec<u8> {
-    let source = SourceFile::new(format!("{name}.tcp"), text);
+    let source = load(SourceFile::new(format!("{name}.tcp"), text), &NoFiles);
     let analysis = tcpc_lang::analyze(&source);
     assert!(analysis.is_valid(), "{text}: {:?}", analysis.diagnostics);
     compile(&analysis.program, &source, &Options { hz: 250, stats: true }).unwrap().object

@@ -25,7 +25,7 @@ impl Lowerer<'_> {
                 Some(_) => self.map_name(&counter.name),
             };
             let key = counter.key.map(|key| key.name().to_owned());
-            let full = counter.key.map(|_| format!("full_{}", counter.name));
+            let full = counter.key.map(|_| format!("full_{}", symbol_part(&counter.name)));
             self.counters.push(CounterInfo { name: counter.name.clone(), symbol, key, full });
         }
         if self.options.stats {
@@ -133,7 +133,7 @@ impl Lowerer<'_> {
         self.add_one_at(row);
         self.b.jump(done);
         self.b.switch_to(full);
-        let lost = self.b.counter(format!("full_{name}"), DataType::U64);
+        let lost = self.b.counter(format!("full_{}", symbol_part(name)), DataType::U64);
         self.add_one(lost);
         self.b.jump(done);
         self.b.switch_to(done);

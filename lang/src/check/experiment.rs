@@ -52,7 +52,7 @@ impl<'a> Checker<'a> {
         let shares = self.shares(item, &arms);
         let keys: Option<Vec<Key>> = item.keys.iter().map(|key| self.key(key)).collect();
         self.program.experiments.push(Experiment {
-            name: item.name.text.clone(),
+            name: self.public_name(&item.name.text, item.name.span),
             key: if item.keys.is_empty() {
                 "connection".into()
             } else {
@@ -216,7 +216,6 @@ impl<'a> Checker<'a> {
 
     /// The cell that says since when a connection is established; it is made for the first experiment that asks.
     fn since(&mut self, span: Span) -> u8 {
-        self.flow_is_used = true;
         let flow = self.program.flow.get_or_insert_with(|| Flow { cells: Vec::new(), span });
         if let Some(index) = flow.cells.iter().position(|cell| cell.name == SINCE) {
             return index as u8;
@@ -256,7 +255,7 @@ impl<'a> Checker<'a> {
         });
         let Some(mut body) = body else { return };
         body.splice(0..0, first.map(|kind| Stmt { kind, span }));
-        let name = format!("{}_{what}", item.name.text);
+        let name = self.public_name(&format!("{}_{what}", item.name.text), span);
         let rule = RuleId(self.program.rules.len() as u32);
         if let Some(earlier) = self.labels.insert(name.clone(), rule) {
             let earlier = self.program.rules.get(earlier.index()).map(|rule| rule.head);

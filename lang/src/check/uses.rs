@@ -66,7 +66,12 @@ impl<'a> Checker<'a> {
             self.globals.enter(self.source.file_at(item.span.start));
             let file = self.source.link(item.place);
             match &item.names {
-                Some(names) => names.iter().for_each(|name| self.import(name, item, file)),
+                Some(names) => {
+                    names.iter().for_each(|name| self.import(name, item, file));
+                    if item.alias.is_some() {
+                        self.name_module(item, file);
+                    }
+                }
                 None => self.name_module(item, file),
             }
         }
@@ -102,7 +107,7 @@ impl<'a> Checker<'a> {
             }
             return self.report(duplicate(name, place, earlier));
         }
-        let used = item.include;
+        let used = item.include || item.names.is_some();
         names.modules.entry(name).or_insert(Module { file, item, used }).used |= used;
     }
 

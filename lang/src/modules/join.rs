@@ -30,7 +30,7 @@ pub fn join(source: &SourceFile) -> (Policy, Vec<Diagnostic>) {
     let mut joiner = Joiner { source, trees, included: Vec::new(), items: Vec::new(), diagnostics };
     joiner.take(FileId::POLICY, true);
     for tree in std::mem::take(&mut joiner.trees).into_iter().flatten() {
-        let declares = |item: &Item| !matches!(item, Item::Rule(_) | Item::Test(_));
+        let declares = |item: &Item| !matches!(item, Item::Rule(_) | Item::Experiment(_) | Item::Test(_));
         let items = tree.items.into_iter().filter(declares).map(|item| match item {
             // What it includes are no rules of the policy.
             Item::Use(item) => Item::Use(Use { include: false, ..item }),
