@@ -24,7 +24,7 @@ fn text_points_to_the_place_and_shows_the_edit() {
      --> a.tcp:2:17
       |
     2 | on timeout_init whne port == 80 -> 10ms
-      |                 ^^^^ expected `,`, `when`, `->` or `{`
+      |                 ^^^^ expected `when`, `->` or `{`
       |
     help: did you mean `when`?
       |

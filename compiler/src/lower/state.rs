@@ -16,6 +16,7 @@ use tcpc_stdlib::kernel::{BPF_NOEXIST, SK_STORAGE_CREATE};
 use tcpc_stdlib::manifest::state::{ADDRESS_BYTES, CellInfo, FlowInfo, KeyInfo, NUMBER_BYTES, TableInfo};
 use tcpc_stdlib::unit::Type;
 
+use super::action::symbol_part;
 use super::address::words_of;
 use super::expr::Operand;
 use super::{Lowerer, kernel_helper};
