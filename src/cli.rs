@@ -76,6 +76,8 @@ pub enum Command {
     Table(commands::table::Args),
     /// Show and change the sets of an attached policy
     Set(commands::set::Args),
+    /// Print the records that an attached policy gives, as they come
+    Watch(commands::watch::Args),
     /// Show the instructions of an object, with the policy lines they come from
     Disasm(commands::disasm::Args),
     /// Look up an event, a field, an option or any other name

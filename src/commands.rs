@@ -14,6 +14,7 @@ pub mod set;
 pub mod stats;
 pub mod table;
 pub mod test;
+pub mod watch;
 
 use crate::cli::Command;
 use crate::exit::Exit;
@@ -33,6 +34,7 @@ pub fn run(command: Command, ui: &mut Ui) -> Exit {
         Command::Experiment(args) => experiment::run(&args, ui),
         Command::Table(args) => table::run(&args, ui),
         Command::Set(args) => set::run(&args, ui),
+        Command::Watch(args) => watch::run(&args, ui),
         Command::Disasm(args) => disasm::run(&args, ui),
         Command::Doc(args) => doc::run(&args, ui),
         Command::Explain(args) => explain::run(&args, ui),

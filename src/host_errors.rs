@@ -76,6 +76,8 @@ fn code(error: &LoaderError) -> Code {
         LoaderError::NoSuchSet { .. } => Code::NoMutableSet,
         LoaderError::SetFull { .. } => Code::SetFull,
         LoaderError::BadRecord { .. } => Code::PinsDamaged,
+        LoaderError::NoRecords(_) => Code::NotWatchable,
+        LoaderError::WatchedAlready(_) => Code::WatchedAlready,
         _ => Code::HostFailure,
     }
 }

@@ -53,6 +53,21 @@ impl Ui {
         }
     }
 
+    /// Lines that were put together, for people or for programs.
+    pub fn lines(&mut self, text: &str) {
+        self.streamed |= self.is_json();
+        if !text.is_empty() {
+            self.deaf |= !write_out(text);
+        }
+    }
+
+    /// Something beside the result, for people only.
+    pub fn note(&mut self, text: impl AsRef<str>) {
+        if !self.is_json() {
+            write_err(text.as_ref());
+        }
+    }
+
     /// Whether nobody reads any more: a command that goes on for ever ends then.
     pub fn is_deaf(&self) -> bool {
         self.deaf

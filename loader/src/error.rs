@@ -111,6 +111,10 @@ pub enum LoaderError {
         /// What is attached there.
         names: Vec<String>,
     },
+    /// The policy gives no records.
+    NoRecords(String),
+    /// Another process reads the policy's records.
+    WatchedAlready(String),
     /// No policy is attached on this host.
     NoPolicy,
     /// No policy of this name is attached on this host.
@@ -281,6 +285,8 @@ impl LoaderError {
                 "no policy is attached anywhere on this host".into()
             }
             NothingAttached { elsewhere, .. } => format!("attached elsewhere: {}", places(elsewhere)),
+            NoRecords(_) => "a policy declares records with `event` and gives them with `emit`".into(),
+            WatchedAlready(_) => "a record goes to one reader only: end the other one first".into(),
             NoPolicy => "attach one with `tcpc attach CGROUP FILE`".into(),
             UnknownPolicy { known, .. } => format!("attached: {}", places(known)),
             SeveralPolicies { name: None, known } => format!("name one: {}", places(known)),
@@ -404,6 +410,8 @@ impl fmt::Display for LoaderError {
             WhichPolicy { cgroup, names } => {
                 write!(f, "{} policies are attached to `{}`", names.len(), cgroup.display())
             }
+            NoRecords(name) => write!(f, "the policy `{name}` gives no records"),
+            WatchedAlready(name) => write!(f, "another process watches the policy `{name}`"),
             NoPolicy => f.write_str("no policy is attached on this host"),
             UnknownPolicy { name, .. } => write!(f, "no policy `{name}` is attached on this host"),
             SeveralPolicies { name: Some(name), known } => {

@@ -40,6 +40,7 @@ mod sets;
 mod sys;
 pub mod tables;
 mod trial;
+mod watch;
 
 pub use attach::{AttachRequest, Attached, Rounding, attach, attach_as};
 pub use cgroup::{Cgroup, cgroup2_mount};
@@ -58,3 +59,4 @@ pub use refusal::{PolicyLine, Refusal};
 pub use rows::{Key, Keyed};
 pub use sets::{Element, Set};
 pub use trial::Trial;
+pub use watch::{Emitted, Watcher, Woken};

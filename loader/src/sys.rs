@@ -453,3 +453,50 @@ pub fn tick_nanos() -> io::Result<u64> {
     }
     Ok(resolution.tv_sec as u64 * 1_000_000_000 + resolution.tv_nsec as u64)
 }
+
+/// What is to be added to nanoseconds since boot to get those since 1970.
+pub fn boot_to_wall_nanos() -> io::Result<u64> {
+    let now = |clock| -> io::Result<u64> {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is a live struct of the type that the call fills.
+        if unsafe { libc::clock_gettime(clock, &mut time) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+    };
+    Ok(now(libc::CLOCK_REALTIME)?.saturating_sub(now(libc::CLOCK_BOOTTIME)?))
+}
+
+/// A descriptor that can be read once the process is asked to end; this thread is no longer ended by that.
+pub fn ending_signals() -> io::Result<OwnedFd> {
+    // SAFETY: all-zero bytes are a valid `sigset_t`, which the next calls make empty and fill.
+    let mut signals: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: `signals` is a live set; the old mask is not asked for. The new descriptor is nobody else's.
+    unsafe {
+        libc::sigemptyset(&mut signals);
+        libc::sigaddset(&mut signals, libc::SIGINT);
+        libc::sigaddset(&mut signals, libc::SIGTERM);
+        if libc::pthread_sigmask(libc::SIG_BLOCK, &signals, std::ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        match libc::signalfd(-1, &signals, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
+            -1 => Err(io::Error::last_os_error()),
+            fd => Ok(OwnedFd::from_raw_fd(fd)),
+        }
+    }
+}
+
+/// Waits until one of these can be read, but not longer than this: which of them can.
+pub fn wait_for(readers: &[BorrowedFd<'_>], at_most: std::time::Duration) -> io::Result<Vec<bool>> {
+    let wait =
+        |reader: &BorrowedFd<'_>| libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut waits: Vec<libc::pollfd> = readers.iter().map(wait).collect();
+    let milliseconds = i32::try_from(at_most.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: `waits` is a live array of so many structs, which the call fills.
+    let result = unsafe { libc::poll(waits.as_mut_ptr(), waits.len() as libc::nfds_t, milliseconds) };
+    match result {
+        -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => Ok(vec![false; waits.len()]),
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(waits.iter().map(|wait| wait.revents != 0).collect()),
+    }
+}

@@ -11,7 +11,8 @@ use crate::markdown::blocks;
 use crate::support::{assert_file, repository, shell};
 
 /// Commands that need root and change the host.
-const NOT_RUN: &[&str] = &["tcpc attach", "tcpc detach", "tcpc list", "tcpc stats", "tcpc table", "sudo "];
+const NOT_RUN: &[&str] =
+    &["tcpc attach", "tcpc detach", "tcpc list", "tcpc stats", "tcpc table", "tcpc watch", "sudo "];
 
 #[test]
 fn commands_print_what_is_shown() {

@@ -21,6 +21,7 @@ mod policies;
 mod probes;
 mod programs;
 mod reactions;
+mod records;
 mod segments;
 mod stamps;
 mod state;

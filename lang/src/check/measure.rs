@@ -78,6 +78,9 @@ impl<'a> Checker<'a> {
             // One that could not be declared was reported then.
             let declared = self.globals.get(&item.name.text).map(|global| global.name.span);
             if declared != Some(item.name.span) {
+                if declared.is_none() {
+                    self.globals.mark_broken(&item.name.text);
+                }
                 continue;
             }
             match self.record(item) {

@@ -178,6 +178,9 @@ codes! {
     E0743 BadElement        Error   "an element that cannot be in the set";
     E0744 SetFull           Error   "more elements than the set can have";
     E0750 NoTable           Error   "a table that no attached policy has";
+    E0753 NotWatchable      Error   "records that the policy does not give";
+    E0754 WatchedAlready    Error   "a policy whose records are read already";
+    E0755 BadFilter         Error   "a filter that no record can be compared with";
     // 08: tests.
     E0801 UnknownSetting    Error   "a setting that a test does not have";
     E0802 UnknownSubject    Error   "a rule, counter or error number that is not there";
