@@ -33,7 +33,7 @@ Records without the field are not shown; of several filters all must hold.
 
 Examples:
   tcpc watch
-  tcpc watch web closed --filter srtt>10ms --filter peer=10.0.0.0/8
+  tcpc watch web closed --filter 'srtt>10ms' --filter peer=10.0.0.0/8
   tcpc watch web --format json --for 10s")]
 pub struct Args {
     /// Policy, as `tcpc list` shows it; not needed if only one is attached
