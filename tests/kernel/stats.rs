@@ -47,7 +47,7 @@ fn everything_that_was_counted_is_shown() {
     };
     assert_eq!(
         rule("opened"),
-        json!({ "name": "opened", "events": ["active_established"], "line": 1, "hits": 4 })
+        json!({ "name": "opened", "events": ["active_established"], "line": 1, "file": null, "hits": 4 })
     );
     assert_eq!(rule("never")["hits"], 0);
     assert_eq!(shop["counters"], json!([{ "name": "opened", "value": 4 }]));
@@ -67,7 +67,7 @@ fn everything_that_was_counted_is_shown() {
     );
     assert_eq!(
         shop["refused"][0],
-        json!({ "rule": "wish", "option": "congestion", "value": "\"no_such_cc\"", "line": 3,
+        json!({ "rule": "wish", "option": "congestion", "value": "\"no_such_cc\"", "line": 3, "file": null,
                 "errno": 2, "error": "ENOENT", "count": 4 })
     );
     let unsent = &shop["unsent"][0];
