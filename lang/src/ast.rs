@@ -51,8 +51,6 @@ pub enum Item {
     Rule(Box<Rule>),
     /// `test "NAME" { STEPS }`
     Test(Test),
-    /// A construct of the language that this version does not compile yet; the text is its keyword.
-    Unsupported(Name),
     /// Something that could not be parsed; the error was reported.
     Error(Span),
 }
@@ -74,7 +72,6 @@ impl Item {
             Item::Experiment(item) => item.span,
             Item::Rule(item) => item.span,
             Item::Test(item) => item.span,
-            Item::Unsupported(keyword) => keyword.span,
             Item::Error(span) => *span,
         }
     }

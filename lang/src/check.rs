@@ -91,13 +91,7 @@ impl Checker<'_> {
     /// A policy that does nothing was hardly meant so. Where an item could not be read it may have been a rule.
     fn warn_if_there_are_no_rules(&mut self, policy: &ast::Policy) {
         let could_be = |item: &ast::Item| {
-            matches!(
-                item,
-                ast::Item::Rule(_)
-                    | ast::Item::Experiment(_)
-                    | ast::Item::Unsupported(_)
-                    | ast::Item::Error(_)
-            )
+            matches!(item, ast::Item::Rule(_) | ast::Item::Experiment(_) | ast::Item::Error(_))
         };
         // A module for others can have tests of its own.
         let tested = policy.items.iter().any(|item| matches!(item, ast::Item::Test(_)));

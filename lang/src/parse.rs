@@ -74,7 +74,6 @@ pub fn parse_file(source: &SourceFile, file: FileId) -> (Policy, Vec<Diagnostic>
 /// Reads one item.
 fn parse_chunk(source: &SourceFile, chunk: Chunk, diagnostics: &mut Vec<Diagnostic>) -> Item {
     match chunk.kind {
-        Kind::Later(keyword) => Item::Unsupported(keyword),
         Kind::Junk => Item::Error(chunk.span()),
         Kind::Item => {
             if let Some(too_deep) = nesting::check(&chunk.tokens) {

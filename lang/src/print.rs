@@ -103,7 +103,6 @@ impl Printer {
                 self.line(format!("test {:?}", test.name));
                 self.nested(|inner| test.steps.iter().for_each(|step| inner.step(step)));
             }
-            Item::Unsupported(keyword) => self.line(format!("unsupported {}", keyword.text)),
             Item::Error(_) => self.line("error"),
         }
     }

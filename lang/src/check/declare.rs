@@ -217,10 +217,6 @@ impl<'a> Checker<'a> {
                 Item::Header(item) => (&item.name, GlobalKind::Header(None)),
                 Item::Table(item) => (&item.name, GlobalKind::Table(None)),
                 Item::Record(item) => (&item.name, GlobalKind::Record(None)),
-                Item::Unsupported(keyword) => {
-                    self.globals.add_broken(file, self.source.all_text().get(keyword.span.start as usize..));
-                    continue;
-                }
                 Item::Error(span) => {
                     self.globals.add_broken(file, Some(self.source.slice(*span)));
                     continue;

@@ -4,9 +4,7 @@
 //! together; but when a word that can only begin an item starts a line that is indented no further
 //! than the item before, a brace was forgotten, and the cut is made all the same.
 
-use crate::ast::Name;
 use crate::diag::{Code, Diagnostic};
-use crate::parse::build::not_yet;
 use crate::source::Span;
 use crate::token::{Soft, Spanned, Token};
 
@@ -22,8 +20,6 @@ pub struct Chunk<'s> {
 pub enum Kind {
     /// To be parsed.
     Item,
-    /// An item that this version does not have; it was reported.
-    Later(Name),
     /// No item; it was reported.
     Junk,
 }
@@ -37,9 +33,6 @@ impl Chunk<'_> {
         }
     }
 }
-
-/// First words of items that this version does not have.
-const LATER: &[&str] = &[];
 
 /// Cuts a file into items, and reports what is not an item and which braces stay open. The file is what stands
 /// in `text` from `start` on.
@@ -156,12 +149,6 @@ impl<'s> File<'s> {
         }
     }
 
-    fn begins_later(&self, at: usize) -> Option<&'s str> {
-        let word = self.name(at).filter(|word| LATER.contains(word))?;
-        (self.indents[at].is_some() && !matches!(self.token(at + 1), Some(Token::Colon | Token::Assign)))
-            .then_some(word)
-    }
-
     /// A new item where no block is open.
     fn begins(&self, at: usize) -> bool {
         let after_operand = |before: Token| {
@@ -170,7 +157,6 @@ impl<'s> File<'s> {
         };
         self.begins_surely(at)
             || self.token(at) == Some(Token::Let)
-            || self.begins_later(at).is_some()
             // A name at the start of a line goes on with nothing: a misspelt item.
             || (matches!(self.token(at), Some(Token::Name(_) | Token::Soft(Soft::Rule)))
                 && self.indents[at] == Some(0)
@@ -179,11 +165,6 @@ impl<'s> File<'s> {
 
     /// The item that starts at `at`, and where the next one starts.
     fn chunk(&mut self, at: usize, diagnostics: &mut Vec<Diagnostic>) -> (Chunk<'s>, usize) {
-        let span = self.tokens[at].1;
-        if let Some(word) = self.begins_later(at) {
-            diagnostics.push(not_yet(word, span));
-            return self.later(at, word, span);
-        }
         if self.begins_surely(at) || self.token(at) == Some(Token::Let) {
             return self.item(at, diagnostics);
         }
@@ -195,25 +176,6 @@ impl<'s> File<'s> {
             _ => chunk.kind = Kind::Junk,
         }
         (chunk, next)
-    }
-
-    /// An item of a later version: it may hold any braces and, on its first line, any words.
-    fn later(&self, at: usize, word: &str, span: Span) -> (Chunk<'s>, usize) {
-        let mut depth = 0u32;
-        let mut end = at + 1;
-        let mut first_line = true;
-        while let Some(token) = self.token(end) {
-            first_line &= self.indents[end].is_none();
-            match token {
-                Token::OpenBrace => depth += 1,
-                Token::CloseBrace => depth = depth.saturating_sub(1),
-                _ if depth == 0 && !first_line && self.begins(end) => break,
-                _ => {}
-            }
-            end += 1;
-        }
-        let kind = Kind::Later(Name { text: word.to_string(), span });
-        (Chunk { kind, tokens: self.tokens[at..end].to_vec() }, end)
     }
 
     /// Up to the next item; open braces are reported and closed.
