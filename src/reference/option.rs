@@ -62,7 +62,7 @@ fn remarks(option: &SockOption) -> Vec<String> {
     };
     facts.extend(readback.map(str::to_owned));
     for limit in option.limits {
-        let shown = limit.events.iter().copied().filter(|name| supported().any(|event| event.name == *name));
+        let shown = limit.events().filter(|name| supported().any(|event| event.name == *name));
         let shown: Vec<&str> = shown.collect();
         if shown.is_empty() {
             continue;

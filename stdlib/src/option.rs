@@ -4,6 +4,7 @@
 //! `include/uapi/asm-generic/socket.h`; ranges are what `net/core/filter.c`, `net/ipv4/tcp.c` and
 //! `net/core/sock.c` check.
 
+use crate::event::ESTABLISHED;
 use crate::kernel::{KernelVersion, v};
 use crate::unit::{Type, Unit};
 
@@ -88,8 +89,8 @@ pub enum Readback {
 /// What an assignment does in some events.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
-    /// The events.
-    pub events: &'static [&'static str],
+    /// The events, in groups.
+    pub events: &'static [&'static [&'static str]],
     /// How much of it is lost there.
     pub verdict: Verdict,
     /// Why, as the end of "… here: ".
@@ -109,10 +110,17 @@ pub enum Verdict {
     Forbidden,
 }
 
+impl Limit {
+    /// The events.
+    pub fn events(&self) -> impl Iterator<Item = &'static str> {
+        self.events.iter().copied().flatten().copied()
+    }
+}
+
 impl SockOption {
     /// The limit that applies in the event of this name.
     pub fn limit(&self, event: &str) -> Option<&'static Limit> {
-        self.limits.iter().find(|limit| limit.events.contains(&event))
+        self.limits.iter().find(|limit| limit.events().any(|name| name == event))
     }
 }
 
@@ -129,113 +137,73 @@ pub fn option_by_number(level: u32, number: u32) -> Option<&'static SockOption> 
 /// The last jiffy-bound timer value that `TCP_BPF_DELACK_MAX` and `TCP_BPF_RTO_MIN` take, in microseconds.
 const TIMER_MAX_US: i64 = 200_000;
 
+/// Events of a connection that was established before.
+const LATER: &[&str] = &["base_rtt", "rto", "retrans", "state", "rtt", "parse_hdr_opt"];
+/// Events in which header options are written.
+const HEADER_EVENTS: &[&str] = &["hdr_opt_len", "write_hdr_opt"];
+
 const CONNECT_LATE: Limit = Limit {
-    events: &[
-        "timeout_init",
-        "needs_ecn",
-        "active_established",
-        "passive_established",
-        "base_rtt",
-        "rto",
-        "retrans",
-        "state",
-        "rtt",
-        "parse_hdr_opt",
-        "hdr_opt_len",
-        "write_hdr_opt",
-    ],
+    events: &[&["timeout_init", "needs_ecn"], ESTABLISHED, LATER, HEADER_EVENTS],
     verdict: Verdict::Ignored,
     why: "the SYN went out already",
     instead: &["tcp_connect", "tcp_listen"],
 };
 const NODELAY_REENTERS: Limit = Limit {
-    events: &["hdr_opt_len", "write_hdr_opt"],
+    events: &[HEADER_EVENTS],
     verdict: Verdict::Forbidden,
     why: "it sends data at once, which runs the program again and can exhaust the kernel's stack",
     instead: &["tcp_connect", "established"],
 };
 const RCVBUF_LATE: Limit = Limit {
-    events: &[
-        "rwnd_init",
-        "timeout_init",
-        "needs_ecn",
-        "active_established",
-        "passive_established",
-        "base_rtt",
-        "rto",
-        "retrans",
-        "state",
-        "rtt",
-        "parse_hdr_opt",
-        "hdr_opt_len",
-        "write_hdr_opt",
-    ],
+    events: &[&["rwnd_init", "timeout_init", "needs_ecn"], ESTABLISHED, LATER, HEADER_EVENTS],
     verdict: Verdict::Partial,
     why: "the window scale was chosen already, so the window cannot grow with the buffer",
     instead: &["tcp_connect", "tcp_listen"],
 };
 const IW_EARLY: Limit = Limit {
-    events: &["tcp_connect", "tcp_listen", "timeout_init", "rwnd_init", "needs_ecn"],
+    events: &[&["tcp_connect", "tcp_listen", "timeout_init", "rwnd_init", "needs_ecn"]],
     verdict: Verdict::Ignored,
     why: "the kernel sets the window again when the connection is established",
     instead: &["active_established", "passive_established"],
 };
 const IW_LATE: Limit = Limit {
-    events: &["base_rtt", "rto", "retrans", "state", "rtt", "parse_hdr_opt", "hdr_opt_len", "write_hdr_opt"],
+    events: &[LATER, HEADER_EVENTS],
     verdict: Verdict::Forbidden,
     why: "the kernel refuses it once data was sent",
     instead: &["active_established", "passive_established"],
 };
 const RTO_MIN_LATE: Limit = Limit {
-    events: &["active_established", "passive_established"],
+    events: &[ESTABLISHED],
     verdict: Verdict::Partial,
     why: "the first retransmission timer was computed already; it counts from the next round trip on",
     instead: &["tcp_connect", "tcp_listen"],
 };
 const CLAMP_LATE: Limit = Limit {
-    events: &["active_established", "passive_established"],
+    events: &[ESTABLISHED],
     verdict: Verdict::Partial,
     why: "the first window for data and its scale were announced already",
     instead: &["tcp_connect", "tcp_listen"],
 };
 const SAVE_SYN_WHERE: Limit = Limit {
     events: &[
-        "tcp_connect",
-        "active_established",
-        "passive_established",
-        "timeout_init",
-        "rwnd_init",
-        "needs_ecn",
-        "base_rtt",
-        "rto",
-        "retrans",
-        "state",
-        "rtt",
-        "parse_hdr_opt",
-        "hdr_opt_len",
-        "write_hdr_opt",
+        &["tcp_connect"],
+        ESTABLISHED,
+        &["timeout_init", "rwnd_init", "needs_ecn"],
+        LATER,
+        HEADER_EVENTS,
     ],
     verdict: Verdict::Ignored,
     why: "only a listening socket saves SYNs",
     instead: &["tcp_listen"],
 };
 const SYNCNT_LATE: Limit = Limit {
-    events: &[
-        "active_established",
-        "passive_established",
-        "base_rtt",
-        "rto",
-        "retrans",
-        "state",
-        "rtt",
-        "parse_hdr_opt",
-    ],
+    events: &[ESTABLISHED, LATER],
     verdict: Verdict::Ignored,
     why: "the handshake is over",
     instead: &["tcp_connect", "tcp_listen"],
 };
 const BIND_LATE: Limit = Limit {
-    events: &["active_established", "passive_established"],
+    events: &[ESTABLISHED],
     verdict: Verdict::Partial,
     why: "the first route was chosen already",
     instead: &["tcp_connect"],

@@ -48,7 +48,9 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
                 "mutable" if starts && matches!(next, Some((Token::Set, _))) => Token::Soft(Soft::Mutable),
                 "experiment" if starts && name_follows => Token::Soft(Soft::Experiment),
                 "arm" if starts && name_follows && after == Some(Token::OpenBrace) => Token::Soft(Soft::Arm),
-                "split" if starts && matches!(next, Some((Token::Int(_), _))) => Token::Soft(Soft::Split),
+                "split" if starts && matches!(next, Some((Token::Int(_) | Token::Quantity(_), _))) => {
+                    Token::Soft(Soft::Split)
+                }
                 "measure" if starts && name_follows => Token::Soft(Soft::Measure),
                 "transmit" if starts && name_follows => Token::Soft(Soft::Transmit),
                 "use" if starts && module_follows => Token::Soft(Soft::Use),
