@@ -1,0 +1,14 @@
+//! What must hold of every policy and of every input, tried on many that nobody wrote by hand.
+//!
+//! ```text
+//! random ──▶ inputs that hurt ──▶ never a panic, a hang or unbounded memory
+//! ```
+//!
+//! Each kind of trial runs in `cargo test` for a bounded number of inputs, and as a subcommand of the binary `fuzz` for as
+//! long as it is let (`cargo run --release -p tcpc-fuzz -- SUBCOMMAND --minutes N`). What a long run finds becomes a
+//! file beside this crate's sources, which every test run tries again.
+
+#![forbid(unsafe_code)]
+
+pub mod budget;
+pub mod random;
