@@ -48,6 +48,9 @@ impl Settings {
 }
 
 /// Names and values of `NAME=VALUE`s. Of two for one parameter the last holds.
+///
+/// # Errors
+/// One that names no parameter, or no value that it can have.
 pub fn values(
     settings: &[String],
     policy: &str,

@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../src/render/mod.rs"]
-mod render;
+use tcpc::render;
 
 use serde_json::json;
 use tcpc_lang::diag::Diagnostic;

@@ -2,9 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../src/render/mod.rs"]
 #[allow(dead_code, reason = "only the text form is looked at here")]
-mod render;
+use tcpc::render;
 
 use tcpc_lang::analyze;
 use tcpc_lang::diag::Code;

@@ -147,7 +147,10 @@ fn replace(args: &Replace, ui: &mut Ui) -> Result<(), Exit> {
 }
 
 /// The elements of a file.
-fn elements(ty: Type, file: &str, text: &str) -> Result<Vec<Element>, Diagnostic> {
+///
+/// # Errors
+/// The first line that has none.
+pub fn elements(ty: Type, file: &str, text: &str) -> Result<Vec<Element>, Diagnostic> {
     let mut elements = Vec::new();
     for (line, number) in text.lines().zip(1u32..) {
         let line = line.split('#').next().unwrap_or("").trim();

@@ -14,7 +14,7 @@ use tcpc_loader::{Emitted, LoaderError, Watcher, Woken};
 use crate::exit::Exit;
 use crate::host_errors;
 use crate::ui::Ui;
-use filter::Filter;
+pub use filter::{Filter, duration};
 
 /// How often it is looked whether records were lost.
 const LOOK: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     count: Option<u64>,
     /// End after this time, such as `10s`
-    #[arg(long = "for", value_name = "TIME", value_parser = filter::duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
 }
 

@@ -48,6 +48,9 @@ const OPS: &[(&str, Op)] = &[
 
 impl Filter {
     /// Understands event names and filters.
+    ///
+    /// # Errors
+    /// One that the policy's records do not have, or that compares what cannot be compared.
     pub fn new(events: &[String], filters: &[String], records: &[RecordInfo]) -> Result<Filter, Diagnostic> {
         for event in events {
             if !records.iter().any(|record| record.name == *event) {
@@ -108,6 +111,9 @@ impl Comparison {
 }
 
 /// `--for`: a duration as a policy writes it.
+///
+/// # Errors
+/// The text is no duration.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match token(text) {
         Some(Token::Quantity((Quantity::Duration, nanos))) => Ok(Duration::from_nanos(nanos)),
