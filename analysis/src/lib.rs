@@ -1,0 +1,3 @@
+//! What can be shown of a policy without running it.
+
+#![forbid(unsafe_code)]
