@@ -133,6 +133,14 @@ impl Lab {
         lab
     }
 
+    /// From now on the client's connections come from this address, which becomes one of its own.
+    pub fn client_speaks_as(&self, pair: Pair, address: IpAddr) {
+        let server = self.server.address(pair);
+        self.client.ip(&format!("addr replace {address} dev {DEVICE}"));
+        self.client.ip(&format!("route replace {server} dev {DEVICE} src {address}"));
+        self.server.route(address, self.client.mac);
+    }
+
     /// The other end.
     pub fn peer(&self, side: &Side) -> &Side {
         if side.name == self.client.name { &self.server } else { &self.client }

@@ -22,12 +22,13 @@ fn dump(side: &Side, name: &str) -> Dump {
     tables::dump(policy, table).unwrap()
 }
 
-fn rows(side: &Side, name: &str) -> Vec<Row> {
+/// The rows of a table.
+pub fn rows(side: &Side, name: &str) -> Vec<Row> {
     dump(side, name).rows
 }
 
 /// An address as a key has it.
-fn key(address: IpAddr) -> Key {
+pub fn key(address: IpAddr) -> Key {
     Key::Address(match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().into(),
         IpAddr::V6(address) => address.into(),
