@@ -7,18 +7,19 @@ use tcpc_compiler::needs::newer_than;
 use tcpc_compiler::{CompileError, Compiled, Options};
 use tcpc_lang::Analysis;
 use tcpc_lang::diag::{Code, Diagnostic};
-use tcpc_lang::modules::{self, Unreadable};
+use tcpc_lang::modules;
 use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::policies::{MODULES, POLICIES};
 use tcpc_stdlib::unit::{jiffies, jiffies_to_nanos};
 
+use crate::disk::Disk;
 use crate::exit::Exit;
 use crate::parameters::Settings;
 use crate::ui::Ui;
 
 /// A policy or object larger than this is refused: nobody wrote it.
-const MAX_BYTES: u64 = 256 << 20;
+pub const MAX_BYTES: u64 = 256 << 20;
 
 /// Reads a file, or standard input for `-`.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
@@ -39,39 +40,7 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     Ok(bytes)
 }
 
-/// The files that a policy uses, on the disk.
-struct Disk;
-
-impl modules::Files for Disk {
-    fn read(&self, path: &str) -> Result<Vec<u8>, Unreadable> {
-        let failed = |error: std::io::Error| match error.kind() {
-            ErrorKind::NotFound => Unreadable::Missing,
-            _ => Unreadable::Because(reason(&error)),
-        };
-        // Only a file has an end: a pipe or a device could be read for ever.
-        if !std::fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(Unreadable::Because("it is not a file".to_owned()));
-        }
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(failed)?;
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-        match bytes.len() as u64 > MAX_BYTES {
-            true => Err(Unreadable::Because(format!("it is larger than {} MB", MAX_BYTES >> 20))),
-            false => Ok(bytes),
-        }
-    }
-
-    fn names(&self, folder: &str) -> Vec<String> {
-        let folder = if folder.is_empty() { "." } else { folder };
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut names: Vec<String> =
-            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort();
-        names
-    }
-}
-
-fn reason(error: &std::io::Error) -> String {
+pub fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "there is no such file".to_owned(),
         ErrorKind::PermissionDenied => "it may not be read by this user".to_owned(),
@@ -103,21 +72,29 @@ pub enum Input {
 /// Reads a policy or an object: a file, `-`, or `std::NAME` of the standard library. An ELF file and any
 /// file called `*.o` is an object.
 pub fn read_input(path: &Path) -> Result<Input, Diagnostic> {
+    read_input_from(&Disk::default(), path)
+}
+
+fn read_input_from(disk: &Disk, path: &Path) -> Result<Input, Diagnostic> {
     let shown = path.display().to_string();
     if let Some(name) = shown.strip_prefix("std::") {
         return std_policy(name).map(Input::Policy);
     }
-    let bytes = read_bytes(path)?;
+    let bytes = disk.read_input(path)?;
     if bytes.starts_with(b"\x7fELF") || path.extension().is_some_and(|ending| ending == "o") {
         return Ok(Input::Object(bytes));
     }
     let source = SourceFile::from_bytes(if shown == "-" { "stdin".to_owned() } else { shown }, &bytes)?;
-    Ok(Input::Policy(modules::load(source, &Disk)))
+    Ok(Input::Policy(modules::load(source, disk)))
 }
 
 /// Reads a policy's source.
 pub fn read_source(path: &Path) -> Result<SourceFile, Diagnostic> {
-    match read_input(path)? {
+    read_source_from(&Disk::default(), path)
+}
+
+fn read_source_from(disk: &Disk, path: &Path) -> Result<SourceFile, Diagnostic> {
+    match read_input_from(disk, path)? {
         Input::Policy(source) => Ok(source),
         Input::Object(_) => {
             let shown = path.display();
@@ -153,8 +130,8 @@ pub fn report_unreadable(problem: &Diagnostic, ui: &mut Ui) -> Exit {
 }
 
 /// Reads and checks a policy, and reports what is wrong with it.
-pub fn analyze(path: &Path, ui: &mut Ui) -> Result<(SourceFile, Analysis), Exit> {
-    let source = read_source(path).map_err(|problem| report_unreadable(&problem, ui))?;
+pub fn analyze(disk: &Disk, path: &Path, ui: &mut Ui) -> Result<(SourceFile, Analysis), Exit> {
+    let source = read_source_from(disk, path).map_err(|problem| report_unreadable(&problem, ui))?;
     let analysis = check(&source, ui)?;
     Ok((source, analysis))
 }
@@ -267,7 +244,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
             _ => error.to_string(),
         };
         let what = format!("cannot write `{}`: {reason}", path.display());
-        Diagnostic::without_place(Code::UnwritableFile, what).help("choose another place with `-o`")
+        Diagnostic::without_place(Code::UnwritableFile, what).help("choose another place")
     };
     if path == Path::new("-") {
         let mut out = std::io::stdout().lock();

@@ -1,7 +1,11 @@
 //! The only place that prints. Text goes out as it comes; JSON is one document at the end.
 
-use std::io::{IsTerminal, Write};
+mod progress;
 
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use indicatif::ProgressDrawTarget;
 use serde_json::{Map, Value, json};
 use tcpc_lang::diag::{Diagnostic, Severity};
 use tcpc_lang::source::SourceFile;
@@ -9,6 +13,8 @@ use tcpc_lang::source::SourceFile;
 use crate::cli::{Color, Format};
 use crate::exit::Exit;
 use crate::render;
+
+use progress::Progress;
 
 /// Where a command reports to.
 pub struct Ui {
@@ -20,6 +26,9 @@ pub struct Ui {
     deaf: bool,
     /// Whether documents were printed one after another: then there is none at the end unless there are problems.
     streamed: bool,
+    /// What was reported, a line for each.
+    reported: Vec<String>,
+    progress: Option<(Progress, Instant)>,
 }
 
 impl Ui {
@@ -30,7 +39,16 @@ impl Ui {
             Color::Never => false,
             Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
         };
-        Ui { format, color, diagnostics: Vec::new(), result: Map::new(), deaf: false, streamed: false }
+        Ui {
+            format,
+            color,
+            diagnostics: Vec::new(),
+            result: Map::new(),
+            deaf: false,
+            streamed: false,
+            reported: Vec::new(),
+            progress: None,
+        }
     }
 
     /// Whether the output is for programs.
@@ -41,7 +59,7 @@ impl Ui {
     /// A line or more of the result, for people only.
     pub fn say(&mut self, text: impl AsRef<str>) {
         if !self.is_json() {
-            self.deaf |= !write_out(text.as_ref());
+            self.deaf |= !self.beside(|| write_out(text.as_ref()));
         }
     }
 
@@ -64,7 +82,7 @@ impl Ui {
     /// Something beside the result, for people only.
     pub fn note(&mut self, text: impl AsRef<str>) {
         if !self.is_json() {
-            write_err(text.as_ref());
+            self.beside(|| write_err(text.as_ref()));
         }
     }
 
@@ -80,12 +98,14 @@ impl Ui {
 
     /// Reports problems of a policy; returns whether one of them is an error.
     pub fn report(&mut self, source: &SourceFile, diagnostics: &[Diagnostic]) -> bool {
+        self.reported.extend(diagnostics.iter().map(|diagnostic| render::line(diagnostic, Some(source))));
         if self.is_json() {
             self.diagnostics
                 .extend(diagnostics.iter().map(|diagnostic| render::json(diagnostic, Some(source))));
         } else {
             for diagnostic in diagnostics {
-                write_err(&format!("{}\n\n", render::text(diagnostic, Some(source), self.color).trim_end()));
+                let text = render::text(diagnostic, Some(source), self.color);
+                self.beside(|| write_err(&format!("{}\n\n", text.trim_end())));
             }
             self.summarize(source, diagnostics);
         }
@@ -94,10 +114,60 @@ impl Ui {
 
     /// Reports one problem that is not in a policy.
     pub fn problem(&mut self, diagnostic: &Diagnostic) {
+        self.reported.push(render::line(diagnostic, None));
         if self.is_json() {
             self.diagnostics.push(render::json(diagnostic, None));
         } else {
-            write_err(&render::text(diagnostic, None, self.color));
+            self.beside(|| write_err(&render::text(diagnostic, None, self.color)));
+        }
+    }
+
+    /// All that was reported up to now, a line for each problem.
+    pub fn reported(&self) -> &[String] {
+        &self.reported
+    }
+
+    /// Something begins that can last: while it does, a terminal shows how far it is.
+    pub fn begin_progress(&mut self) {
+        if !self.is_json() && std::io::stderr().is_terminal() {
+            self.progress = Some((Progress::new(ProgressDrawTarget::stderr()), Instant::now()));
+        }
+    }
+
+    /// There are so many steps more.
+    pub fn expect_steps(&self, more: usize) {
+        if let Some((progress, _)) = &self.progress {
+            progress.expect(more as u64);
+        }
+    }
+
+    /// A step of this is done.
+    pub fn step(&mut self, what: &str) {
+        if let Some((progress, begun)) = &mut self.progress {
+            progress.step(what, begun.elapsed());
+        }
+    }
+
+    /// It has ended.
+    pub fn end_progress(&mut self) {
+        self.progress = None;
+    }
+
+    fn beside<R>(&self, print: impl FnOnce() -> R) -> R {
+        match &self.progress {
+            Some((progress, _)) => progress.beside(print),
+            None => print(),
+        }
+    }
+
+    /// Ends one of several documents, for programs only: all that was set and reported since the last one.
+    pub fn end_document(&mut self, exit: Exit) {
+        self.reported.clear();
+        if self.is_json() {
+            let mut result = std::mem::take(&mut self.result);
+            result.insert("diagnostics".into(), Value::Array(std::mem::take(&mut self.diagnostics)));
+            result.insert("exit".into(), json!(exit as u8));
+            self.stream(&Value::Object(result));
         }
     }
 
@@ -114,7 +184,8 @@ impl Ui {
         if !counts.is_empty() {
             let name = source.name();
             let code = diagnostics.first().map_or("CODE", |first| first.code.as_str());
-            write_err(&format!("{name}: {}; `tcpc explain {code}` tells more\n", counts.join(", ")));
+            let text = format!("{name}: {}; `tcpc explain {code}` tells more\n", counts.join(", "));
+            self.beside(|| write_err(&text));
         }
     }
 

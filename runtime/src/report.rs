@@ -108,6 +108,11 @@ impl Report {
         self.tests.iter().filter(|test| test.status == Status::Passed).count()
     }
 
+    /// Whether the filter left none of its tests.
+    pub fn is_filtered_out(&self) -> bool {
+        self.tests.is_empty() && self.filtered > 0
+    }
+
     /// How many did not.
     pub fn failed(&self) -> usize {
         self.tests.len() - self.passed()
@@ -127,6 +132,14 @@ pub fn render_all(reports: &[Report], unbuilt: usize) -> String {
     let mut text = String::new();
     let count = tests().count();
     line(&mut text, format_args!("running {count} {}", if count == 1 { "test" } else { "tests" }));
+    for report in reports.iter().filter(|report| report.is_filtered_out()) {
+        let all = if report.filtered == 1 {
+            "its test is".into()
+        } else {
+            format!("all {} tests are", report.filtered)
+        };
+        line(&mut text, format_args!("{}: {all} filtered out", report.file));
+    }
     for (report, test) in tests() {
         let end = if test.status == Status::Passed { "ok" } else { "FAILED" };
         line(&mut text, format_args!("test {} ... {end}", full_name(report, test)));
@@ -161,6 +174,13 @@ pub fn render_all(reports: &[Report], unbuilt: usize) -> String {
 
 fn full_name(report: &Report, test: &TestResult) -> String {
     format!("{}: \"{}\"", report.file, test.name)
+}
+
+/// What went wrong in a test, as the text of the report tells it; empty of one that passed.
+pub fn render_problem(report: &Report, test: &TestResult) -> String {
+    let mut text = String::new();
+    render_status(&mut text, report, test);
+    text
 }
 
 fn render_status(text: &mut String, report: &Report, test: &TestResult) {

@@ -47,8 +47,22 @@ pub fn run_tests(
     source: &SourceFile,
     filter: Option<&str>,
 ) -> Result<Report, RunError> {
+    run_tests_telling(object_bytes, program, source, filter, &mut |_| {})
+}
+
+/// As [`run_tests`]; the result of each test is told when it ends.
+///
+/// # Errors
+/// As [`run_tests`].
+pub fn run_tests_telling(
+    object_bytes: &[u8],
+    program: &Program,
+    source: &SourceFile,
+    filter: Option<&str>,
+    tell: &mut dyn FnMut(&TestResult),
+) -> Result<Report, RunError> {
     let object = object::read(object_bytes).map_err(RunError::Object)?;
-    run_tests_on(&object, program, source, filter).map_err(RunError::Program)
+    run_all(&object, program, source, filter, tell).map_err(RunError::Program)
 }
 
 /// As [`run_tests`], with an object that was read already.
@@ -60,6 +74,16 @@ pub fn run_tests_on(
     program: &Program,
     source: &SourceFile,
     filter: Option<&str>,
+) -> Result<Report, VmError> {
+    run_all(object, program, source, filter, &mut |_| {})
+}
+
+fn run_all(
+    object: &ObjectFile,
+    program: &Program,
+    source: &SourceFile,
+    filter: Option<&str>,
+    tell: &mut dyn FnMut(&TestResult),
 ) -> Result<Report, VmError> {
     let image = Image::new(object)?;
     let mut report = Report { file: source.name().to_string(), ..Report::default() };
@@ -75,7 +99,9 @@ pub fn run_tests_on(
         }
         let mut bench = Bench::new(object, &image, program, source);
         let status = Runner { bench: &mut bench, source }.run(test);
-        report.tests.push(TestResult { name: test.name.clone(), line: source.line(test.span.start), status });
+        let result = TestResult { name: test.name.clone(), line: source.line(test.span.start), status };
+        tell(&result);
+        report.tests.push(result);
         for (reach, hits) in report.rules.iter_mut().zip(bench.hits()) {
             reach.hits = hits.map(|hits| reach.hits.unwrap_or(0) + hits).or(reach.hits);
         }

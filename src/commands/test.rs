@@ -1,13 +1,21 @@
 //! `tcpc test`: run the tests of policies on their compiled bytes, without a kernel.
 
+mod filter;
+mod find;
+mod junit;
+mod watch;
+
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 use tcpc_compiler::{Options, object};
 use tcpc_lang::diag::{Code, Diagnostic};
 use tcpc_lang::hir::Program;
 use tcpc_runtime::report::{Report, render_all};
+use tcpc_runtime::scenario::run_tests_telling;
 
+use crate::disk::Disk;
 use crate::exit::Exit;
 use crate::policy;
 use crate::ui::Ui;
@@ -20,6 +28,8 @@ A test runs the very instructions that the kernel would run, against a mock sock
 Examples:
   tcpc test policy.tcp
   tcpc test policies/ --filter datacenter
+  tcpc test policies/ --junit report.xml
+  tcpc test policy.tcp --watch
   tcpc test policy.tcp --object policy.o")]
 pub struct Args {
     /// Policy files, or folders to look for `*.tcp` in; `std::NAME` is a policy of the standard library
@@ -31,17 +41,45 @@ pub struct Args {
     /// Run the tests of the one policy on this object instead of building it
     #[arg(long, value_name = "FILE")]
     object: Option<PathBuf>,
+    /// Write the results as JUnit XML too, for CI systems; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Run the tests again when a file of the policies changes, until ctrl-c
+    #[arg(long)]
+    watch: bool,
+}
+
+/// The tests of a policy that were run.
+struct Tested {
+    report: Report,
+    /// How long each of them took.
+    times: Vec<Duration>,
+}
+
+/// A policy that could not be built.
+struct Unbuilt {
+    file: String,
+    /// Why, a line for each problem.
+    problems: Vec<String>,
 }
 
 /// Runs the tests; a failed test and a policy that cannot be built both fail.
 pub fn run(args: &Args, ui: &mut Ui) -> Exit {
-    let mut files = Vec::new();
-    for path in &args.paths {
-        if let Err(problem) = find(path, &mut files) {
+    if args.watch {
+        return watch::run(args, ui);
+    }
+    once(args, &Disk::default(), ui)
+}
+
+/// Runs all tests once.
+fn once(args: &Args, disk: &Disk, ui: &mut Ui) -> Exit {
+    let files = match find::policies(&args.paths) {
+        Ok(files) => files,
+        Err(problem) => {
             ui.problem(&problem);
             return Exit::Host;
         }
-    }
+    };
     if files.is_empty() {
         let what = "there is no policy to test".to_owned();
         ui.problem(
@@ -57,41 +95,98 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
         return Exit::Usage;
     }
     let mut worst = Exit::Done;
-    let mut reports = Vec::new();
+    let (mut tested, mut unbuilt, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    ui.begin_progress();
+    ui.expect_steps(files.len());
     for file in &files {
-        match test(file, args, ui) {
-            Ok(report) => reports.push(report),
-            Err(exit) => worst = if exit as u8 > worst as u8 { exit } else { worst },
+        let before = ui.reported().len();
+        match test(file, args, disk, &mut names, ui) {
+            Ok(one) => tested.push(one),
+            Err(exit) => {
+                worst = if exit as u8 > worst as u8 { exit } else { worst };
+                let problems = ui.reported().get(before..).unwrap_or_default().to_vec();
+                unbuilt.push(Unbuilt { file: file.display().to_string(), problems });
+            }
         }
+        ui.step(&file.display().to_string());
     }
-    ui.say(render_all(&reports, files.len() - reports.len()));
+    ui.end_progress();
+    finish(args, &tested, &unbuilt, &names, worst, ui)
+}
+
+/// Reports what was found.
+fn finish(
+    args: &Args,
+    tested: &[Tested],
+    unbuilt: &[Unbuilt],
+    names: &[String],
+    worst: Exit,
+    ui: &mut Ui,
+) -> Exit {
+    let none_ran = tested.iter().all(|one| one.report.tests.is_empty());
+    if let Some(text) = args.filter.as_deref().filter(|_| none_ran && unbuilt.is_empty()) {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        ui.problem(&filter::unmatched(text, &names));
+        return Exit::Usage;
+    }
+    let reports: Vec<Report> = tested.iter().map(|one| one.report.clone()).collect();
+    if args.junit.as_deref() != Some(Path::new("-")) {
+        ui.say(render_all(&reports, unbuilt.len()));
+    }
     ui.set("reports", json!(reports));
+    if let Some(path) = &args.junit
+        && let Err(exit) = write_junit(path, tested, unbuilt, ui)
+    {
+        return exit;
+    }
     let failed = reports.iter().any(|report| report.failed() > 0);
     if failed && worst == Exit::Done { Exit::Policy } else { worst }
 }
 
-fn test(file: &Path, args: &Args, ui: &mut Ui) -> Result<Report, Exit> {
-    let (source, analysis) = policy::analyze(file, ui)?;
+fn write_junit(path: &Path, tested: &[Tested], unbuilt: &[Unbuilt], ui: &mut Ui) -> Result<(), Exit> {
+    let document = junit::document(tested, unbuilt, SystemTime::now()).map_err(|error| {
+        let what = format!("cannot write `{}`: {error}", path.display());
+        Diagnostic::without_place(Code::UnwritableFile, what)
+    });
+    let written = document.and_then(|text| policy::write_file(path, text.as_bytes()));
+    written.map_err(|problem| {
+        ui.problem(&problem);
+        Exit::Host
+    })
+}
+
+fn test(file: &Path, args: &Args, disk: &Disk, names: &mut Vec<String>, ui: &mut Ui) -> Result<Tested, Exit> {
+    let (source, analysis) = policy::analyze(disk, file, ui)?;
+    names.extend(analysis.program.tests.iter().map(|test| test.name.clone()));
     let object = match &args.object {
         Some(path) => {
-            let bytes =
-                policy::read_bytes(path).map_err(|problem| policy::report_unreadable(&problem, ui))?;
+            let bytes = disk.read_input(path).map_err(|problem| policy::report_unreadable(&problem, ui))?;
             require_same_rules(path, &bytes, &analysis.program, ui)?;
             bytes
         }
         // Which HZ does not matter: each test sets its own, as a loader does.
         None => policy::compile(&source, &analysis, &Options { hz: 1000, stats: true }, ui)?.object,
     };
-    tcpc_runtime::scenario::run_tests(&object, &analysis.program, &source, args.filter.as_deref()).map_err(
-        |error| {
+    let filter = args.filter.as_deref();
+    let wanted = |name: &str| filter.is_none_or(|part| name.contains(part));
+    ui.expect_steps(analysis.program.tests.iter().filter(|test| wanted(&test.name)).count());
+    let (mut times, mut begun) = (Vec::new(), Instant::now());
+    let mut tell = |_: &_| {
+        times.push(begun.elapsed());
+        begun = Instant::now();
+        ui.step(source.name());
+    };
+    match run_tests_telling(&object, &analysis.program, &source, filter, &mut tell) {
+        Ok(report) => Ok(Tested { report, times }),
+        Err(error) => {
             let name = args.object.as_deref().unwrap_or(file).display();
             ui.problem(
                 &Diagnostic::without_place(Code::BadObject, format!("`{name}` cannot be run: {error}"))
                     .help("build it anew with `tcpc build`"),
             );
-            Exit::Policy
-        },
-    )
+            Err(Exit::Policy)
+        }
+    }
 }
 
 /// Refuses an object that says of itself that it was built from other rules.
@@ -103,28 +198,4 @@ fn require_same_rules(path: &Path, bytes: &[u8], program: &Program, ui: &mut Ui)
     let what = format!("`{}` was built from other rules, from `{}`", path.display(), manifest.source);
     ui.problem(&Diagnostic::without_place(Code::BadObject, what).help("build it anew with `tcpc build`"));
     Err(Exit::Policy)
-}
-
-/// Adds a file, or the policies below a folder, in the order of their names.
-fn find(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Diagnostic> {
-    if path.to_string_lossy().starts_with("std::") || !path.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    let failed = |error: std::io::Error| {
-        Diagnostic::without_place(Code::UnreadableFile, format!("cannot read `{}`: {error}", path.display()))
-    };
-    let mut entries = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        let kind = entry.file_type().map_err(failed)?;
-        let path = entry.path();
-        // Links are not followed into folders: they can lead in circles.
-        if !hidden && (kind.is_dir() || path.extension().is_some_and(|ending| ending == "tcp")) {
-            entries.push(path);
-        }
-    }
-    entries.sort();
-    entries.iter().try_for_each(|entry| find(entry, files))
 }

@@ -14,6 +14,20 @@ use excerpt::Excerpt;
 /// Wide enough that nothing but an excerpt with several labels is ever cut.
 const WIDTH: usize = 160;
 
+/// A diagnostic as one line: `dc.tcp:1:20: error[E0302]: …`.
+pub fn line(diagnostic: &Diagnostic, source: Option<&SourceFile>) -> String {
+    let severity = match diagnostic.code.severity() {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let what = format!("{severity}[{}]: {}", diagnostic.code.as_str(), diagnostic.message);
+    let place = diagnostic.primary.as_ref().zip(source).map(|(label, source)| {
+        let (line, column) = source.line_column(label.span.start);
+        format!("{}:{line}:{column}: ", source.file(source.file_at(label.span.start)).name)
+    });
+    place.unwrap_or_default() + &what
+}
+
 /// A diagnostic as text for people, with a line break at its end. A `source` is needed to show
 /// places; a diagnostic without a place can do without.
 pub fn text(diagnostic: &Diagnostic, source: Option<&SourceFile>, colour: bool) -> String {

@@ -7,6 +7,7 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+mod watch;
 
 use std::fs;
 use std::path::Path;

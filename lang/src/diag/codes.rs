@@ -189,6 +189,8 @@ codes! {
     E0805 UnknownArgument   Error   "an argument that the event does not have";
     E0806 OnlyInTests       Error   "an expression that only a test can have";
     E0807 NotInTests        Error   "an expression that a test cannot have";
+    E0808 UnmatchedFilter   Error   "a filter that the name of no test contains";
+    E0809 NothingToWatch    Error   "tests of no file that could change";
     // 09: warnings.
     W0901 UnreachableRule   Warning "a rule that an earlier rule always hides";
     W0902 UnreachableCode   Warning "a statement after the end of the event";
