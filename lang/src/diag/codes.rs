@@ -181,6 +181,8 @@ codes! {
     E0753 NotWatchable      Error   "records that the policy does not give";
     E0754 WatchedAlready    Error   "a policy whose records are read already";
     E0755 BadFilter         Error   "a filter that no record can be compared with";
+    E0756 UnmatchedFilter   Error   "a filter that the name of no test contains";
+    E0757 NothingToWatch    Error   "tests of no file that could change";
     // 08: tests.
     E0801 UnknownSetting    Error   "a setting that a test does not have";
     E0802 UnknownSubject    Error   "a rule, counter or error number that is not there";
@@ -189,8 +191,6 @@ codes! {
     E0805 UnknownArgument   Error   "an argument that the event does not have";
     E0806 OnlyInTests       Error   "an expression that only a test can have";
     E0807 NotInTests        Error   "an expression that a test cannot have";
-    E0808 UnmatchedFilter   Error   "a filter that the name of no test contains";
-    E0809 NothingToWatch    Error   "tests of no file that could change";
     // 09: warnings.
     W0901 UnreachableRule   Warning "a rule that an earlier rule always hides";
     W0902 UnreachableCode   Warning "a statement after the end of the event";
