@@ -250,7 +250,7 @@ impl<'a> Lowerer<'a> {
 
     /// Statements in order; false if the event ends in all of them.
     fn lower_block(&mut self, stmts: &[Stmt]) -> bool {
-        stmts.chunk_by(state::of_one_row).all(|stmts| {
+        stmts.chunk_by(Stmt::changes_row_of).all(|stmts| {
             let [stmt] = stmts else {
                 self.lower_changes(stmts);
                 return true;

@@ -409,7 +409,7 @@ pub enum Role {
 }
 
 /// A constant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// A scalar, in the canonical unit; bool as 0 or 1, a state or a family as the kernel's number.
     Number(u64),

@@ -11,7 +11,7 @@ use tcpc_stdlib::builtin::{BuiltinId, HASH_FACTOR, HASH_START, draw};
 use tcpc_stdlib::event::{Arg, Event};
 use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::{Field, field};
-use tcpc_stdlib::header::Segment;
+use tcpc_stdlib::header::{PREAMBLE, Segment};
 use tcpc_stdlib::kernel::is_mapped;
 use tcpc_stdlib::option::SockOption;
 
@@ -33,8 +33,8 @@ pub trait World {
     fn has(&mut self, feature: &Feature) -> bool;
     /// The segment that goes out, if one does.
     fn segment(&mut self) -> Option<&'static Segment>;
-    /// The TCP header options of the segment at hand: of the one that went out, else of the one that came in.
-    fn header_options(&mut self) -> Vec<u8>;
+    /// Where TCP header options are looked for, in this order: the options in the segments at hand.
+    fn header_options(&mut self) -> Vec<Vec<u8>>;
     /// Nanoseconds since boot.
     fn now(&mut self) -> u64;
     /// A random number below 2^32.
@@ -89,6 +89,8 @@ pub trait World {
     /// # Errors
     /// In words: why that is not known.
     fn rule_hits(&mut self, rule: RuleId) -> Result<u64, String>;
+    /// Is told the value of every expression that was evaluated, of parts before the whole.
+    fn evaluated(&mut self, _expr: &Expr, _value: &Value) {}
 }
 
 /// Why an expression has no value, in words.
@@ -107,6 +109,11 @@ impl<'a, W: World> Evaluator<'a, W> {
         Evaluator { program, world, locals: vec![None; program.locals.len()] }
     }
 
+    /// Its world.
+    pub fn world(&mut self) -> &mut W {
+        self.world
+    }
+
     /// Whether a condition holds.
     ///
     /// # Errors
@@ -120,6 +127,12 @@ impl<'a, W: World> Evaluator<'a, W> {
     /// # Errors
     /// In words: the world cannot give a value, or the expression is none of the checked language.
     pub fn value(&mut self, expr: &Expr) -> Result<Value, EvalError> {
+        let value = self.compute(expr)?;
+        self.world.evaluated(expr, &value);
+        Ok(value)
+    }
+
+    fn compute(&mut self, expr: &Expr) -> Result<Value, EvalError> {
         Ok(match &expr.kind {
             ExprKind::Const(value) => value.clone(),
             ExprKind::Field(field) => self.world.field(field),
@@ -208,8 +221,17 @@ impl<'a, W: World> Evaluator<'a, W> {
     /// The fields of a TCP header option, if the segment at hand has it.
     fn header(&mut self, header: HeaderId) -> Result<Option<Vec<u64>>, EvalError> {
         let header = self.program.headers.get(header.index()).ok_or("a header option that is not there")?;
-        let options = self.world.header_options();
-        Ok(options_of(&options).find_map(|option| header.decode(option)))
+        let blank = header.encode(&[]);
+        let (kind, preamble) = (blank.first(), usize::from(header.preamble()));
+        let magic = PREAMBLE.into()..preamble;
+        // The first of its kind decides; an experiment that is too short for an identifier ends the search.
+        let decode = |options: Vec<u8>| {
+            let mut whole = options_of(&options)
+                .take_while(|option| option.first() != kind || option.len() >= preamble)
+                .filter(|option| option.first() == kind);
+            header.decode(whole.find(|option| option.get(magic.clone()) == blank.get(magic.clone()))?)
+        };
+        Ok(self.world.header_options().into_iter().find_map(decode))
     }
 
     /// A cell of a row, or what it starts with.
@@ -254,7 +276,11 @@ impl<'a, W: World> Evaluator<'a, W> {
         Ok((arm.low..arm.high).contains(&hash(&words)))
     }
 
-    fn number(&mut self, expr: &Expr) -> Result<u64, EvalError> {
+    /// The value of an expression that is a number.
+    ///
+    /// # Errors
+    /// As [`Self::value`].
+    pub fn number(&mut self, expr: &Expr) -> Result<u64, EvalError> {
         match self.value(expr)? {
             Value::Number(number) => Ok(number),
             _ => Err("a value that is no number".into()),

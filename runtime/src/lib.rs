@@ -1,9 +1,9 @@
 //! Policies without a kernel: a mock kernel, an interpreter for the compiled bytes, a test runner.
 //!
 //! ```text
-//! object ──▶ vm (rbpf) ◀──▶ mock kernel and socket
-//!              ▲                    ▲
-//!              └──── scenario ──────┴── eval ──▶ report
+//! object ─────▶ vm (rbpf) ◀──▶ mock kernel and socket ◀──▶ meaning ◀───── typed tree
+//!                   ▲                    ▲                    ▲
+//!                   └──────── scenario ──┴── eval ──▶ report ─┘
 //! ```
 //!
 //! No files, no threads, no system calls, and no `unsafe`: a program sees addresses of our own making
@@ -13,6 +13,8 @@
 
 pub mod eval;
 pub mod guest;
+pub mod kept;
+pub mod meaning;
 pub mod mock;
 pub mod report;
 pub mod scenario;

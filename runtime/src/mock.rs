@@ -22,7 +22,7 @@ pub use kernel::MockKernel;
 pub use sock::MockSock;
 
 use tcpc_stdlib::event::Event;
-use tcpc_stdlib::field::Struct;
+use tcpc_stdlib::field::{Field, Struct};
 use tcpc_stdlib::header::Segment;
 
 use crate::guest::Memory;
@@ -64,6 +64,12 @@ impl World {
     pub fn end(&mut self) {
         self.sock.take_written(&self.memory.context);
         self.sock.finish_segment();
+    }
+
+    /// Writes a field of the context that a program can write, the answer apart.
+    pub fn write_field(&mut self, field: &'static Field, number: u32) {
+        context::put(&mut self.memory.context, field, 0, number.into());
+        self.sock.take_written(&self.memory.context);
     }
 
     /// The answer in the kernel's unit, if the program gave one.

@@ -1,9 +1,13 @@
 //! Runs the `test` blocks of a policy on its compiled bytes.
 //!
+//! What runs the policy is an [`Engine`]: the compiled bytes, or the meaning of the typed tree.
+//!
 //! Every test begins with new data, empty maps and a new kernel; what happens on its connections
 //! shares them. Each connection has a socket of its own.
 
-mod bench;
+pub mod bench;
+mod bytes;
+pub mod engine;
 mod leaves;
 
 use std::fmt;
@@ -15,7 +19,9 @@ use tcpc_lang::source::SourceFile;
 use crate::eval::Evaluator;
 use crate::report::{Failure, Report, RuleReach, Status, TestResult};
 use crate::vm::{Image, VmError};
-use bench::Bench;
+pub use bench::Bench;
+pub use bytes::Bytes;
+pub use engine::{Engine, Ran};
 
 /// Why no test could be run.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +103,7 @@ fn run_all(
             report.filtered += 1;
             continue;
         }
-        let mut bench = Bench::new(object, &image, program, source);
+        let mut bench = Bench::new(program, Bytes::new(object, &image, program, source));
         let status = Runner { bench: &mut bench, source }.run(test);
         let result = TestResult { name: test.name.clone(), line: source.line(test.span.start), status };
         tell(&result);
@@ -110,36 +116,35 @@ fn run_all(
 }
 
 /// One test on its way.
-struct Runner<'a, 'b> {
-    bench: &'b mut Bench<'a>,
+struct Runner<'a, 'b, E> {
+    bench: &'b mut Bench<'a, E>,
     source: &'a SourceFile,
 }
 
-impl Runner<'_, '_> {
+impl<E: Engine> Runner<'_, '_, E> {
     fn run(&mut self, test: &Test) -> Status {
         self.steps(&test.steps).err().map_or(Status::Passed, |ended| *ended)
     }
 
     /// Goes on until a step does not end well. Boxed, for a status is large and rare.
     fn steps(&mut self, steps: &[Step]) -> Result<(), Box<Status>> {
-        let errored = |line| move |message| Box::new(Status::Errored { message, line });
         for step in steps {
             match step {
-                Step::Given(given) => self.bench.give(given).map_err(errored(None))?,
-                Step::Fire { event, args, span } => {
-                    let line = Some(self.source.line(span.start));
-                    self.bench.fire(event, *args).map_err(errored(line))?;
-                }
-                Step::Transmit { segment, span } => {
-                    let line = Some(self.source.line(span.start));
-                    self.bench.transmit(segment).map_err(errored(line))?;
-                }
-                Step::Advance(nanos) => self.bench.advance(*nanos),
                 Step::Expect(expr) => self.expect(expr)?,
                 Step::Connection { name, steps } => {
                     let before = self.bench.connect(name);
                     self.steps(steps)?;
                     self.bench.connect(&before);
+                }
+                _ => {
+                    let line = match step {
+                        Step::Fire { span, .. } | Step::Transmit { span, .. } => {
+                            Some(self.source.line(span.start))
+                        }
+                        _ => None,
+                    };
+                    let errored = |message| Box::new(Status::Errored { message, line });
+                    self.bench.step(step).map_err(errored)?;
                 }
             }
         }

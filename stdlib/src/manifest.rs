@@ -28,6 +28,8 @@ pub const COUNTER_SECTION: &str = ".bss";
 /// Counters of one assignment: [`FAILURE_SLOTS`] 64-bit numbers, indexed by error number; the first
 /// counts those above the last index.
 pub const FAILURE_SLOTS: usize = 128;
+/// Rows of a counter with a key.
+pub const COUNTER_ROWS: u32 = 65_536;
 
 /// Everything that an object says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

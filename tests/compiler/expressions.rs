@@ -197,7 +197,7 @@ impl World for Values {
     fn segment(&mut self) -> Option<&'static Segment> {
         unreachable!()
     }
-    fn header_options(&mut self) -> Vec<u8> {
+    fn header_options(&mut self) -> Vec<Vec<u8>> {
         unreachable!()
     }
     fn now(&mut self) -> u64 {

@@ -168,7 +168,7 @@ impl World for Model<'_> {
     fn segment(&mut self) -> Option<&'static Segment> {
         unreachable!()
     }
-    fn header_options(&mut self) -> Vec<u8> {
+    fn header_options(&mut self) -> Vec<Vec<u8>> {
         unreachable!()
     }
     fn now(&mut self) -> u64 {

@@ -3,7 +3,7 @@
 use tcpc_lang::hir::{CounterId, Expr, Rule};
 use tcpc_stdlib::kernel::BPF_NOEXIST;
 use tcpc_stdlib::manifest::state::RING_NAME;
-use tcpc_stdlib::manifest::{CounterInfo, PROGRAM_NAME_MAX};
+use tcpc_stdlib::manifest::{COUNTER_ROWS, CounterInfo, PROGRAM_NAME_MAX};
 use tcpc_stdlib::unit::Type;
 
 use super::action::symbol_part;
@@ -11,9 +11,6 @@ use super::expr::Operand;
 use super::{Lowerer, kernel_helper};
 use crate::ir::{CondOp, Counter, InstData, Map, Size, Slot, SlotPurpose, Value};
 use crate::object::{DataType, MapKind, MapSpec};
-
-/// Rows of a counter with a key.
-const ROWS: u32 = 65_536;
 
 impl Lowerer<'_> {
     /// Gives each number its place, in the order of the source; also to a rule that is never reached, for whoever
@@ -119,7 +116,7 @@ impl Lowerer<'_> {
             kind: MapKind::Hash,
             key: key_type,
             value: DataType::U64,
-            max_entries: ROWS,
+            max_entries: COUNTER_ROWS,
         });
         let (missing, full, done) = (self.b.new_block(), self.b.new_block(), self.b.new_block());
         let (add, row) = self.b.new_block_with_param();

@@ -34,14 +34,6 @@ pub struct Kept {
     prepared: u32,
 }
 
-/// Whether two statements change the same row, so that it is looked up once.
-pub fn of_one_row(a: &Stmt, b: &Stmt) -> bool {
-    match (&a.kind, &b.kind) {
-        (StmtKind::Change { row: a, .. }, StmtKind::Change { row: b, .. }) => a.is_same(b),
-        _ => false,
-    }
-}
-
 /// Bytes before the first cell: those of the lock, padded.
 fn first_cell(locked: bool) -> u32 {
     if locked { NUMBER_BYTES } else { 0 }

@@ -4,7 +4,7 @@ use tcpc_stdlib::builtin::BuiltinId;
 use tcpc_stdlib::kernel::{MAPPED_BITS, is_mapped};
 use tcpc_stdlib::unit::Type;
 
-use super::{Expr, ExprKind, TableId};
+use super::{Expr, ExprKind, Stmt, StmtKind, TableId};
 use crate::source::Span;
 
 /// What is kept for each connection.
@@ -106,6 +106,17 @@ impl Row {
                 let same = |(a, b): (&Expr, &Expr)| a.without_places() == b.without_places() && steady(a);
                 a == b && mine.len() == theirs.len() && mine.iter().zip(theirs).all(same)
             }
+            _ => false,
+        }
+    }
+}
+
+impl Stmt {
+    /// Whether both change the same row. Such statements, one after another, look the row up once: there is room for all
+    /// of them, or for none.
+    pub fn changes_row_of(&self, other: &Stmt) -> bool {
+        match (&self.kind, &other.kind) {
+            (StmtKind::Change { row: a, .. }, StmtKind::Change { row: b, .. }) => a.is_same(b),
             _ => false,
         }
     }

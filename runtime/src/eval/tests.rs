@@ -49,8 +49,8 @@ impl World for Still {
     fn segment(&mut self) -> Option<&'static Segment> {
         header::segment("fin")
     }
-    fn header_options(&mut self) -> Vec<u8> {
-        vec![1, 1, 254, 4, 0x12, 0x34, 28, 4, 0x81, 0x2c, 0, 254, 5, 0xcc, 0x01, 7]
+    fn header_options(&mut self) -> Vec<Vec<u8>> {
+        vec![vec![1, 1, 254, 4, 0x12, 0x34, 28, 4, 0x81, 0x2c, 0, 254, 5, 0xcc, 0x01, 7]]
     }
     fn now(&mut self) -> u64 {
         7

@@ -123,7 +123,8 @@ fn part(address: u128, word: u8) -> u32 {
     (address >> (96 - 32 * u32::from(word))) as u32
 }
 
-fn put(context: &mut [u8], field: &Field, word: u8, number: u64) {
+/// Writes one word of a field.
+pub fn put(context: &mut [u8], field: &Field, word: u8, number: u64) {
     let at = usize::from(field.offset) + usize::from(field.size) * usize::from(word);
     let bytes = match field.order {
         Order::Network => (number as u32).to_be_bytes().to_vec(),

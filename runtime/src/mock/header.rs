@@ -25,7 +25,7 @@ const OWN_OF_SYN: &[u8] = &[2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 
 const OWN: &[u8] = &[NOP, NOP, 8, 10, 0, 0, 0, 1, 0, 0, 0, 1];
 
 /// A segment on its way out, in `hdr_opt_len` and `write_hdr_opt`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outgoing {
     /// What it is. Where the kernel computes the segment size it is what is to come.
     pub segment: &'static Segment,
@@ -129,14 +129,17 @@ impl MockSock {
     }
 
     /// The options of the SYN that came in, if it is at hand or was saved.
-    fn syn_options(&self) -> Option<Vec<u8>> {
+    pub fn syn_options(&self) -> Option<Vec<u8>> {
         self.syn().and_then(|syn| syn.tcp.get(TCP_HEADER..).map(<[u8]>::to_vec))
     }
 }
 
 impl World {
     /// `bpf_reserve_hdr_opt`.
-    pub(super) fn reserve(&mut self, length: u64, flags: u64) -> Result<(), Errno> {
+    ///
+    /// # Errors
+    /// The kernel's error number.
+    pub fn reserve(&mut self, length: u64, flags: u64) -> Result<(), Errno> {
         self.check_event("bpf_reserve_hdr_opt", flags)?;
         let length = length as u32 as usize;
         if flags != 0 || length < PREAMBLE.into() {
@@ -152,7 +155,10 @@ impl World {
     }
 
     /// `bpf_store_hdr_opt`: the option that the bytes begin with; its length is that which it says itself.
-    pub(super) fn store(&mut self, bytes: &[u8], flags: u64) -> Result<(), Errno> {
+    ///
+    /// # Errors
+    /// The kernel's error number.
+    pub fn store(&mut self, bytes: &[u8], flags: u64) -> Result<(), Errno> {
         self.check_event("bpf_store_hdr_opt", flags)?;
         if flags != 0 || bytes.len() < PREAMBLE.into() {
             return Err("EINVAL");

@@ -147,8 +147,8 @@ impl World {
         Ok((index, key.to_vec()))
     }
 
-    /// Known flags replace the socket's; unknown ones are given back.
-    fn set_callback_flags(&mut self, flags: u32) -> u64 {
+    /// `bpf_sock_ops_cb_flags_set`: known flags replace the socket's; unknown ones are given back.
+    pub fn set_callback_flags(&mut self, flags: u32) -> u64 {
         if !self.sock.is_locked() {
             return negated("EINVAL");
         }

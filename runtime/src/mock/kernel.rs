@@ -6,7 +6,7 @@ use tcpc_stdlib::option::SockOption;
 use tcpc_stdlib::unit::NANOS_PER_SECOND;
 
 /// A kernel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MockKernel {
     /// Its version: events, options and helpers that came later are not there.
     pub version: KernelVersion,

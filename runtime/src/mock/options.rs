@@ -83,6 +83,20 @@ pub fn value(sock: &MockSock, option: &'static SockOption) -> Value {
     }
 }
 
+/// What a program sees of an option, in the canonical unit of its type: the kernel leaves zeros where it refuses to tell,
+/// and shows 32 bits, without a sign.
+pub fn seen(kernel: &MockKernel, sock: &MockSock, option: &'static SockOption) -> Value {
+    let named = option.value == OptionValue::Name;
+    let bytes = get(kernel, sock, option, if named { NAME_MAX } else { 4 }).unwrap_or_default();
+    if named {
+        let name = bytes.into_iter().take_while(|&byte| byte != 0).collect();
+        return Value::Name(String::from_utf8(name).unwrap_or_default());
+    }
+    let raw = bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let set = if option.readback == Readback::Doubled { raw / 2 } else { raw };
+    Value::Number(set.wrapping_mul(option.unit.scale().unwrap_or(1)))
+}
+
 /// The value that a program passed, in the canonical unit of its type; `None` if it has the wrong length.
 pub fn shown(option: &'static SockOption, bytes: &[u8]) -> Option<Value> {
     decode(option, bytes).ok().map(|stored| as_written(option, &stored))

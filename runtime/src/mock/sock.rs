@@ -15,7 +15,7 @@ use super::options::Stored;
 ///
 /// Nothing given, it is a client's, from 192.0.2.1 port 40000 to 198.51.100.1 port 443. With one address given, the
 /// other is one of its family.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MockSock {
     /// Local address if it was given, IPv4 as `::ffff:a.b.c.d`.
     pub given_local_ip: Option<u128>,
@@ -164,6 +164,11 @@ impl MockSock {
             _ => return Err(format!("`{}` cannot be given", field.name)),
         }
         Ok(())
+    }
+
+    /// An argument of the event, as the kernel gives it.
+    pub fn arg(&self, index: u8) -> u32 {
+        self.args.get(usize::from(index)).copied().unwrap_or(0)
     }
 
     /// The event last raised on it.

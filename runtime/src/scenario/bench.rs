@@ -1,41 +1,33 @@
 //! The state of one test: a kernel, its sockets, the program's data, and what the last event did.
 
-mod cells;
-mod measured;
-mod refused;
 mod segments;
-mod steer;
 mod world;
 
 use std::collections::BTreeMap;
 
-use tcpc_compiler::object::ObjectFile;
-use tcpc_lang::hir::{Given, Program, RuleId, Value};
-use tcpc_lang::source::SourceFile;
+use tcpc_lang::hir::{Expr, ExprKind, Given, Key, Program, Row, RuleId, Step, TableId, Value};
 use tcpc_stdlib::enable::{EnablingOption, enabling_call, enabling_option};
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::header::Segment;
-use tcpc_stdlib::kernel::{KernelVersion, RETURN_OK};
-use tcpc_stdlib::manifest::{FeatureInfo, Manifest};
 use tcpc_stdlib::option::option;
-use tcpc_stdlib::unit::{Unit, jiffies, jiffies_to_nanos};
+use tcpc_stdlib::unit::{Unit, jiffies_to_nanos};
 
+use super::engine::Engine;
+use crate::kept::Kept;
 use crate::mock::kernel::Failure;
 use crate::mock::{self, MockSock, options};
 use crate::report::Refused;
-use crate::vm::{Image, STEPS_MAX};
 
-/// A test's state.
-pub struct Bench<'a> {
+/// A test's state, whatever runs the policy.
+pub struct Bench<'a, E> {
     /// The policy.
     pub program: &'a Program,
     /// What the last event did.
     pub last: Last,
-    object: &'a ObjectFile,
-    image: &'a Image,
-    source: &'a SourceFile,
-    manifest: Manifest,
-    world: mock::World,
+    /// What runs the policy.
+    pub engine: E,
+    /// The kernel and the socket at hand.
+    pub world: mock::World,
     /// The name of the connection at hand; empty for the one that needs no name.
     connection: String,
     /// The sockets of the other connections.
@@ -55,6 +47,8 @@ pub struct Last {
     pub rules: Option<Vec<String>>,
     /// What the kernel refused.
     pub refused: Vec<Refused>,
+    /// The answer, in the kernel's unit.
+    pub reply: Option<u32>,
     args: [u32; 4],
 }
 
@@ -66,29 +60,40 @@ impl Last {
     }
 }
 
-impl<'a> Bench<'a> {
+impl<'a, E: Engine> Bench<'a, E> {
     /// A new kernel with one socket.
-    pub fn new(
-        object: &'a ObjectFile,
-        image: &'a Image,
-        program: &'a Program,
-        source: &'a SourceFile,
-    ) -> Bench<'a> {
-        let world = mock::World { memory: image.memory(), ..mock::World::default() };
-        let mut bench = Bench {
+    pub fn new(program: &'a Program, mut engine: E) -> Bench<'a, E> {
+        Bench {
             program,
             last: Last::default(),
-            object,
-            image,
-            source,
-            manifest: object.manifest.clone().unwrap_or_default(),
-            world,
+            world: engine.begin(),
+            engine,
             connection: String::new(),
             others: BTreeMap::new(),
             listener: None,
-        };
-        bench.fill_sets();
-        bench
+        }
+    }
+
+    /// All that the policy keeps.
+    pub fn kept(&self) -> Kept {
+        self.engine.kept(&self.world)
+    }
+
+    /// Does a step of a test that is no expectation and no other connection.
+    ///
+    /// # Errors
+    /// In words: the step cannot be done.
+    pub fn step(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Given(given) => self.give(given),
+            Step::Fire { event, args, .. } => self.fire(event, *args),
+            Step::Transmit { segment, .. } => self.transmit(segment),
+            Step::Advance(nanos) => {
+                self.advance(*nanos);
+                Ok(())
+            }
+            Step::Expect(_) | Step::Connection { .. } => Ok(()),
+        }
     }
 
     /// Sets up the socket or the kernel.
@@ -114,8 +119,14 @@ impl<'a> Bench<'a> {
                 let header = self.program.headers.get(id.index()).ok_or("no such header option")?;
                 sock.give_header(&header.encode(values))?;
             }
-            Given::Param(param, value) => self.set_param(*param, *value)?,
-            Given::Has(set, elements) => self.add_elements(*set, elements)?,
+            Given::Param(param, value) => self
+                .engine
+                .set_param(&mut self.world, *param, *value)
+                .ok_or("the object has no such parameter")?,
+            Given::Has(set, elements) => self
+                .engine
+                .add_elements(&mut self.world, *set, elements)
+                .ok_or("the object has no such set")?,
             Given::SynTos(tos) => sock.syn_tos = Some(*tos),
         }
         Ok(())
@@ -149,24 +160,34 @@ impl<'a> Bench<'a> {
         args: [u32; 4],
         sent: Option<&'static Segment>,
     ) -> Result<(), String> {
-        self.resolve_constants();
         let before = self.hits();
         self.last = Last { event: Some(event), args, ..Last::default() };
         self.world.begin_for(event, args, sent);
-        let outcome = self.image.run(&mut self.world, STEPS_MAX).map_err(|error| error.to_string())?;
+        let ran = self.engine.run(&mut self.world)?;
         self.world.end();
-        if self.world.memory.locked.is_some() {
-            return Err("the program ended with a lock held".into());
-        }
-        if outcome.ret != RETURN_OK as u64 {
-            return Err(format!(
-                "the program returned {}, which cancels the answers of every program on the cgroup",
-                outcome.ret
-            ));
-        }
+        self.last.reply = ran.reply;
         self.last.rules = self.rules_since(&before);
-        self.last.refused = self.refused(&outcome);
+        self.last.refused = ran.refused;
         Ok(())
+    }
+
+    /// Sets a cell of a row.
+    fn give_cell(&mut self, row: &Row, cell: u8, value: u64) -> Result<(), String> {
+        let (table, key) = match row {
+            Row::Flow => (None, Vec::new()),
+            Row::Table(id, parts) => (Some(*id), self.constant_key(*id, parts)?),
+        };
+        self.engine.give_cell(&mut self.world, table, &key, cell, value)
+    }
+
+    fn constant_key(&self, id: TableId, parts: &[Expr]) -> Result<Vec<Value>, String> {
+        let table = self.program.tables.get(id.index()).ok_or("no such table")?;
+        let part = |(part, key): (&Expr, &Key)| match &part.kind {
+            ExprKind::Const(Value::Ip(address)) => Ok(Value::Ip(key.cut(*address))),
+            ExprKind::Const(value) => Ok(value.clone()),
+            _ => Err("a key that is no constant".to_string()),
+        };
+        parts.iter().zip(&table.keys).map(part).collect()
     }
 
     /// Whether the kernel raises an event on the connection at hand: for some a socket needs a callback flag.
@@ -221,11 +242,7 @@ impl<'a> Bench<'a> {
     /// How often each rule ran since the test began; `None` where that is not counted.
     pub fn hits(&self) -> Vec<Option<u64>> {
         let ids = 0..self.program.rules.len() as u32;
-        ids.map(|id| self.hits_of(RuleId(id))).collect()
-    }
-
-    fn hits_of(&self, rule: RuleId) -> Option<u64> {
-        self.number(self.manifest.rules.get(rule.index())?.hits.as_deref()?)
+        ids.map(|id| self.engine.hits(&self.world, RuleId(id))).collect()
     }
 
     fn rules_since(&self, before: &[Option<u64>]) -> Option<Vec<String>> {
@@ -235,42 +252,6 @@ impl<'a> Bench<'a> {
         }
         let ran = self.program.rules.iter().zip(before.iter().zip(&after)).filter(|(_, (b, a))| a > b);
         Some(ran.map(|(rule, _)| rule.name.clone()).collect())
-    }
-
-    /// Gives the constants that depend on the kernel their values, as a loader does.
-    fn resolve_constants(&mut self) {
-        let hz = self.world.kernel.hz;
-        let ticks = |nanos| jiffies(nanos, hz).min(i32::MAX as u64) as u32;
-        let constants = self.manifest.jiffies.iter().map(|row| (row.symbol.clone(), ticks(row.nanos)));
-        let version = self.world.kernel.version;
-        let has =
-            |info: &FeatureInfo| KernelVersion::parse(&info.kernel).is_some_and(|since| since <= version);
-        let features = self.manifest.features.iter().map(|info| (info.symbol.clone(), has(info).into()));
-        let hz_itself = self.manifest.hz_symbol.clone().map(|name| (name, hz));
-        let constants: Vec<_> = constants.chain(features).chain(hz_itself).collect();
-        for (symbol, number) in constants {
-            if let Some(place) = self
-                .place(&symbol)
-                .and_then(|(section, at)| self.world.memory.data.get_mut(section)?.bytes.get_mut(at..at + 4))
-            {
-                place.copy_from_slice(&number.to_le_bytes());
-            }
-        }
-    }
-
-    /// A symbol's section and offset.
-    fn place(&self, symbol: &str) -> Option<(usize, usize)> {
-        self.object.data.iter().enumerate().find_map(|(index, section)| {
-            let (_, offset, _) = section.symbols.iter().find(|(name, ..)| name == symbol)?;
-            Some((index, *offset as usize))
-        })
-    }
-
-    /// A 64-bit number of the program's data.
-    fn number(&self, symbol: &str) -> Option<u64> {
-        let (section, at) = self.place(symbol)?;
-        let bytes = self.world.memory.data.get(section)?.bytes.get(at..at + 8)?;
-        bytes.try_into().ok().map(u64::from_le_bytes)
     }
 
     /// A raw number of the kernel's in its canonical unit.

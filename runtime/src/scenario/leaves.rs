@@ -6,11 +6,12 @@ use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::unit::Type;
 
 use super::bench::Bench;
+use super::engine::Engine;
 use crate::eval::{Evaluator, World};
 use crate::report::Actual;
 
 /// Each name once, in the order of the text.
-pub fn actual(expr: &Expr, bench: &mut Bench, source: &SourceFile) -> Vec<Actual> {
+pub fn actual<E: Engine>(expr: &Expr, bench: &mut Bench<'_, E>, source: &SourceFile) -> Vec<Actual> {
     let mut leaves = Vec::new();
     collect(expr, &mut leaves);
     let mut actual: Vec<Actual> = Vec::new();
@@ -47,7 +48,7 @@ fn collect<'a>(expr: &'a Expr, leaves: &mut Vec<&'a Expr>) {
     }
 }
 
-fn name(leaf: &Expr, bench: &Bench, source: &SourceFile) -> String {
+fn name<E: Engine>(leaf: &Expr, bench: &Bench<'_, E>, source: &SourceFile) -> String {
     match &leaf.kind {
         ExprKind::Field(field) => field.name.to_string(),
         ExprKind::Option(option) => option.name.to_string(),
@@ -66,7 +67,7 @@ fn name(leaf: &Expr, bench: &Bench, source: &SourceFile) -> String {
     }
 }
 
-fn value(leaf: &Expr, bench: &mut Bench) -> String {
+fn value<E: Engine>(leaf: &Expr, bench: &mut Bench<'_, E>) -> String {
     let unanswered = matches!(leaf.kind, ExprKind::Reply(_) | ExprKind::HasReply) && !bench.has_reply();
     match leaf.kind {
         _ if unanswered => return "default: no rule answered".to_string(),

@@ -5,9 +5,9 @@ use tcpc_stdlib::event::{Event, event};
 use tcpc_stdlib::header::{MODE_SEGMENT, Segment};
 
 use super::Bench;
-use crate::vm::STEPS_MAX;
+use crate::scenario::engine::Engine;
 
-impl Bench<'_> {
+impl<E: Engine> Bench<'_, E> {
     /// Sends a segment on the connection at hand: the kernel asks for room, and lets the options be written if there
     /// is some, on connections that ask for it. What the last step did is what both events did.
     ///
@@ -64,13 +64,9 @@ impl Bench<'_> {
     /// Runs `tcp_listen` on a copy of the world, of which only `save_syn` stays.
     fn imagine_listener(&mut self) {
         let Some(listens) = event("tcp_listen") else { return };
-        if !self.manifest.events.iter().any(|name| name == listens.name) {
-            return;
-        }
-        self.resolve_constants();
         let mut world = self.world.clone();
         world.begin(listens, [0; 4]);
-        if self.image.run(&mut world, STEPS_MAX).is_ok() {
+        if self.engine.rehearse(&mut world) {
             self.world.sock.inherit_save_syn(&world.sock);
         }
     }

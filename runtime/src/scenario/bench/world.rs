@@ -11,8 +11,9 @@ use tcpc_stdlib::unit::Unit;
 use super::Bench;
 use crate::eval;
 use crate::mock::options;
+use crate::scenario::engine::Engine;
 
-impl eval::World for Bench<'_> {
+impl<E: Engine> eval::World for Bench<'_, E> {
     fn field(&mut self, field: &'static Field) -> Value {
         self.world.sock.field(field)
     }
@@ -46,8 +47,8 @@ impl eval::World for Bench<'_> {
         self.world.sock.segment()
     }
 
-    fn header_options(&mut self) -> Vec<u8> {
-        self.world.sock.options_at_hand().to_vec()
+    fn header_options(&mut self) -> Vec<Vec<u8>> {
+        vec![self.world.sock.options_at_hand().to_vec()]
     }
 
     fn now(&mut self) -> u64 {
@@ -59,43 +60,43 @@ impl eval::World for Bench<'_> {
     }
 
     fn reply(&mut self, event: &'static Event) -> Option<u64> {
-        let raw = self.world.reply()?;
+        let raw = self.last.reply?;
         let unit = event.reply.map_or(Unit::Plain, |reply| reply.unit);
         Some(self.canonical(raw.into(), unit))
     }
 
     fn has_reply(&mut self) -> bool {
-        self.world.reply().is_some()
+        self.last.reply.is_some()
     }
 
     fn counter(&mut self, counter: CounterId) -> Result<u64, String> {
         let name = self.program.counters.get(counter.index()).map_or("", |counter| &counter.name);
-        let info = self.manifest.counters.iter().find(|info| info.name == name && info.key.is_none());
-        let number = info.and_then(|info| self.number(&info.symbol));
+        let number = self.engine.counter(&self.world, counter);
         number.ok_or_else(|| format!("the object has no counter `{name}`"))
     }
 
     fn cell(&mut self, table: Option<TableId>, key: &[Value], cell: u8) -> Result<Option<u64>, String> {
-        self.read_cell(table, key, cell)
+        self.engine.cell(&self.world, table, key, cell)
     }
 
     fn observed(&mut self, histogram: HistogramId) -> Result<u64, String> {
-        self.histogram_sum(histogram).ok_or_else(|| "the object has no such histogram".into())
+        self.engine.observed(&self.world, histogram).ok_or_else(|| "the object has no such histogram".into())
     }
 
     fn records(&mut self, record: RecordId) -> Result<Vec<Vec<Value>>, String> {
-        self.records_of(record).ok_or_else(|| "the object has no such records".into())
+        self.engine.records(&self.world, record).ok_or_else(|| "the object has no such records".into())
     }
 
     fn param(&mut self, param: ParamId) -> Result<u64, String> {
-        self.param_value(param).ok_or_else(|| "the object has no such parameter".into())
+        self.engine.param(&self.world, param).ok_or_else(|| "the object has no such parameter".into())
     }
 
     fn elements(&mut self, set: MutableSetId) -> Result<Vec<(u128, u8)>, String> {
-        self.set_elements(set).ok_or_else(|| "the object has no such set".into())
+        self.engine.elements(&self.world, set).ok_or_else(|| "the object has no such set".into())
     }
 
     fn rule_hits(&mut self, rule: RuleId) -> Result<u64, String> {
-        self.hits_of(rule).ok_or_else(|| "the object does not count how often rules run".into())
+        let hits = self.engine.hits(&self.world, rule);
+        hits.ok_or_else(|| "the object does not count how often rules run".into())
     }
 }

@@ -1,9 +1,10 @@
 //! What a policy remembers, in a test: rows of its maps.
 
-use tcpc_lang::hir::{Expr, ExprKind, Row, TableId, Value};
+use tcpc_lang::hir::{TableId, Value};
 use tcpc_stdlib::manifest::state::{ADDRESS_BYTES, CellInfo};
 
-use super::Bench;
+use super::Bytes;
+use crate::mock::World;
 
 /// The map's name, the row's key, where the cells are.
 struct Place {
@@ -12,15 +13,18 @@ struct Place {
     cells: Vec<CellInfo>,
 }
 
-impl Bench<'_> {
+impl Bytes<'_> {
     /// Sets a cell of a row, which is made if it is not there.
-    pub(super) fn give_cell(&mut self, row: &Row, cell: u8, value: u64) -> Result<(), String> {
-        let (table, key) = match row {
-            Row::Flow => (None, Vec::new()),
-            Row::Table(id, parts) => (Some(*id), self.constant_key(*id, parts)?),
-        };
-        let place = self.row_place(table, &key)?;
-        let map = self.world.memory.maps.iter_mut().find(|map| map.name() == place.map);
+    pub(super) fn write_cell(
+        &self,
+        world: &mut World,
+        table: Option<TableId>,
+        key: &[Value],
+        cell: u8,
+        value: u64,
+    ) -> Result<(), String> {
+        let place = self.row_place(world, table, key)?;
+        let map = world.memory.maps.iter_mut().find(|map| map.name() == place.map);
         let map = map.ok_or("the object does not keep this")?;
         let mut bytes = match map.get(&place.key) {
             Some(bytes) => bytes.to_vec(),
@@ -42,12 +46,13 @@ impl Bench<'_> {
     /// A cell of a row; `None` if the row is not there.
     pub(super) fn read_cell(
         &self,
+        world: &World,
         table: Option<TableId>,
         key: &[Value],
         cell: u8,
     ) -> Result<Option<u64>, String> {
-        let place = self.row_place(table, key)?;
-        let map = self.world.memory.maps.iter().find(|map| map.name() == place.map);
+        let place = self.row_place(world, table, key)?;
+        let map = world.memory.maps.iter().find(|map| map.name() == place.map);
         let map = map.ok_or("the object does not keep this")?;
         let offset = place.cells.get(usize::from(cell)).map_or(0, |cell| cell.offset as usize);
         let number = |bytes: &[u8]| {
@@ -57,21 +62,11 @@ impl Bench<'_> {
         Ok(map.get(&place.key).and_then(number))
     }
 
-    fn constant_key(&self, id: TableId, parts: &[Expr]) -> Result<Vec<Value>, String> {
-        let table = self.program.tables.get(id.index()).ok_or("no such table")?;
-        let part = |(part, key): (&Expr, &tcpc_lang::hir::Key)| match &part.kind {
-            ExprKind::Const(Value::Ip(address)) => Ok(Value::Ip(key.cut(*address))),
-            ExprKind::Const(value) => Ok(value.clone()),
-            _ => Err("a key that is no constant".to_string()),
-        };
-        parts.iter().zip(&table.keys).map(part).collect()
-    }
-
-    fn row_place(&self, table: Option<TableId>, key: &[Value]) -> Result<Place, String> {
+    fn row_place(&self, world: &World, table: Option<TableId>, key: &[Value]) -> Result<Place, String> {
         let state = &self.manifest.state;
         let Some(id) = table else {
             let flow = state.flow.as_ref().ok_or("the object keeps nothing for its connections")?;
-            let key = self.world.sock.cookie.to_le_bytes().to_vec();
+            let key = world.sock.cookie.to_le_bytes().to_vec();
             return Ok(Place { map: flow.map.clone(), key, cells: flow.cells.clone() });
         };
         let info = state.tables.get(id.index()).ok_or("the object has no such table")?;

@@ -4,12 +4,12 @@ use tcpc_lang::show::show_value;
 use tcpc_stdlib::kernel::errno_name;
 use tcpc_stdlib::manifest::Place;
 
-use super::Bench;
+use super::Bytes;
 use crate::mock::options;
 use crate::report::Refused;
 use crate::vm::{Call, Outcome};
 
-impl Bench<'_> {
+impl Bytes<'_> {
     /// The socket options that could not be set and the header options that could not be sent, from the calls of the
     /// run.
     pub(super) fn refused(&self, outcome: &Outcome) -> Vec<Refused> {
