@@ -106,6 +106,7 @@ fn measure(group: &Group, object: &[u8], way: Way, threads: usize, batch: usize)
         name: None,
         allow_root: false,
         parameters: Vec::new(),
+        ring_bytes: None,
     };
     let attached = attach(request).unwrap();
     let workers: Vec<_> = (0..threads).map(|one| thread::spawn(move || connect(batch * 10 + one))).collect();

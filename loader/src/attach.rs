@@ -29,7 +29,7 @@ use crate::sets;
 use crate::trial::Trial;
 
 /// What to attach where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AttachRequest {
     /// The cgroup's directory.
     pub cgroup: PathBuf,
@@ -41,6 +41,8 @@ pub struct AttachRequest {
     pub allow_root: bool,
     /// Parameters that do not start with their defaults: names, and values in the canonical unit of their type.
     pub parameters: Vec<(String, u64)>,
+    /// Bytes of the buffer for records, rounded up to a power of two; the policy's own choice if `None`.
+    pub ring_bytes: Option<u32>,
 }
 
 /// A policy that was attached.
@@ -107,6 +109,9 @@ pub fn attach_as(request: AttachRequest, prober: &dyn Prober) -> Result<Attached
     let mut image = Image::parse(&request.object)?;
     let name = request.name.unwrap_or_else(|| image.manifest.policy.clone());
     check_name(&name)?;
+    if request.ring_bytes.is_some() && image.manifest.state.ring.is_none() {
+        return Err(LoaderError::NoRecords(name));
+    }
     may_load()?;
     let host = Host::probe()?;
     let found = host.features(&image, prober)?;
@@ -126,7 +131,8 @@ pub fn attach_as(request: AttachRequest, prober: &dyn Prober) -> Result<Attached
     };
     let others = programs_of(&directory)?;
     let parameters = params::start_values(&image.manifest, &request.parameters)?;
-    let mut object = load_object(&resolved, &image.manifest, hz, &found.features, &parameters)?;
+    let mut object =
+        load_object(&resolved, &image.manifest, hz, &found.features, &parameters, request.ring_bytes)?;
     let program = the_program(&mut object)?;
     program.load().map_err(load_failed)?;
     pin_objects(&mut object, reserved.directory())?;
@@ -184,10 +190,14 @@ fn load_object(
     hz: u32,
     features: &[bool],
     parameters: &[(&str, u64)],
+    ring_bytes: Option<u32>,
 ) -> Result<Ebpf, LoaderError> {
     let ticks: Vec<u32> =
         manifest.jiffies.iter().map(|one| jiffies(one.nanos, hz).min(i32::MAX as u64) as u32).collect();
     let mut loader = EbpfLoader::new();
+    if let (Some(ring), Some(bytes)) = (&manifest.state.ring, ring_bytes) {
+        loader.map_max_entries(ring, bytes);
+    }
     for (one, ticks) in manifest.jiffies.iter().zip(&ticks) {
         loader.override_global(&one.symbol, ticks, true);
     }

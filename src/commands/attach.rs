@@ -1,11 +1,13 @@
 //! `tcpc attach`: a policy to a cgroup, where it stays.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use serde_json::json;
 use tcpc_compiler::Options;
 use tcpc_loader::{AttachRequest, Attached};
+use tcpc_stdlib::unit::Type;
 
 use crate::exit::Exit;
 use crate::parameters::Settings;
@@ -22,7 +24,8 @@ connections whose socket was made by a process in the cgroup. `tcpc detach` undo
 Examples:
   tcpc attach /sys/fs/cgroup/web policy.tcp
   tcpc attach /sys/fs/cgroup/web policy.o --name canary
-  tcpc attach /sys/fs/cgroup/web policy.tcp --set syn_rto=20ms")]
+  tcpc attach /sys/fs/cgroup/web policy.tcp --set syn_rto=20ms
+  tcpc attach /sys/fs/cgroup/web std::dumpstats --ring-size 4MiB")]
 pub struct Args {
     /// Directory of the cgroup (cgroup2)
     #[arg(value_name = "CGROUP")]
@@ -39,8 +42,22 @@ pub struct Args {
     /// Do not count rule hits and failed assignments (for a policy that is built on the spot)
     #[arg(long)]
     no_stats: bool,
+    /// Size of the buffer for records, such as `4MiB`: for a policy that gives more than `tcpc watch` can read at once
+    #[arg(long, value_name = "SIZE", value_parser = ring_size)]
+    ring_size: Option<u32>,
     #[command(flatten)]
     parameters: Settings,
+}
+
+/// What a buffer for records can have. The kernel takes powers of two.
+const RING_SIZES: RangeInclusive<u64> = 64 << 10..=1 << 30;
+
+fn ring_size(text: &str) -> Result<u32, String> {
+    let bytes = tcpc_lang::read::number(Type::Size, text).ok();
+    let bytes = bytes.filter(|bytes| RING_SIZES.contains(bytes)).and_then(u64::checked_next_power_of_two);
+    bytes.and_then(|bytes| u32::try_from(bytes).ok()).ok_or_else(|| {
+        "a size from `64KiB` to `1GiB` is needed; it is rounded up to a power of two".to_owned()
+    })
 }
 
 /// Attaches; whatever fails, nothing stays behind.
@@ -59,6 +76,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
         name: args.name.clone(),
         allow_root: args.root,
         parameters,
+        ring_bytes: args.ring_size,
     };
     match tcpc_loader::attach(request) {
         Ok(attached) => {

@@ -58,6 +58,7 @@ pub fn attach(side: &Side, text: &str, prober: &dyn Prober) -> Result<Attached, 
             name: None,
             allow_root: false,
             parameters: Vec::new(),
+            ring_bytes: None,
         },
         prober,
     )

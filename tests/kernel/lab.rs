@@ -92,8 +92,12 @@ pub fn skip(reason: &str) {
     );
     let test = std::thread::current();
     let name = test.name().unwrap_or("kernel test");
-    // `eprintln!` would be captured with the output of a test that passes.
-    std::io::stderr().write_all(format!("{name}: skipped: {reason}\n").as_bytes()).unwrap();
+    say(&format!("{name}: skipped: {reason}"));
+}
+
+/// Says something also where a test passes: what `eprintln!` prints is captured then.
+pub fn say(text: &str) {
+    std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
 }
 
 /// What stands against tests on this kernel.
@@ -239,6 +243,7 @@ impl Side {
             name: name.map(str::to_owned),
             allow_root: false,
             parameters: Vec::new(),
+            ring_bytes: None,
         })
     }
 }

@@ -159,6 +159,7 @@ fn the_root_must_be_asked_for() {
         name: None,
         allow_root: false,
         parameters: Vec::new(),
+        ring_bytes: None,
     });
     assert!(matches!(error, Err(LoaderError::CgroupRoot(_))));
 }
