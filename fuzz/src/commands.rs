@@ -1,3 +1,6 @@
 //! One file for each subcommand.
 
+pub mod agree;
 pub mod inputs;
+pub mod load;
+mod trials;

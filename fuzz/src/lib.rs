@@ -10,5 +10,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agree;
 pub mod budget;
+pub mod generate;
 pub mod random;
+pub mod shrink;
+pub mod tree;
+pub mod trial;
+pub mod verify;

@@ -18,6 +18,10 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Generated policies: the compiled bytes do what the language means
+    Agree(commands::agree::Args),
+    /// Generated policies: the running kernel's verifier takes them
+    Load(commands::load::Args),
     /// Inputs that nobody means well with
     Inputs(commands::inputs::Args),
 }
@@ -25,6 +29,8 @@ enum Command {
 /// 0: nothing was found; 1: something was; 2: the command line is wrong.
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Agree(args) => commands::agree::run(&args),
+        Command::Load(args) => commands::load::run(&args),
         Command::Inputs(args) => commands::inputs::run(&args),
     }
 }

@@ -39,6 +39,11 @@ impl Random {
         &choices[self.index(choices.len())]
     }
 
+    /// A copy of one of several; there must be one.
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.index(choices.len())]
+    }
+
     /// A source of its own, for a part that must not depend on how many numbers another part takes.
     pub fn split(&mut self) -> Random {
         Random(self.number())

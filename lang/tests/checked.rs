@@ -201,3 +201,18 @@ fn many_findings_are_cut_and_errors_kept() {
     assert_eq!(analysis.diagnostics.len(), tcpc_lang::MOST_DIAGNOSTICS);
     assert!(!analysis.is_valid());
 }
+
+/// Layout means nothing: rules of an arm need no indentation.
+#[test]
+fn an_experiment_can_stand_on_the_margin() {
+    let text = "experiment x by connection {\narm a {\non established { mark = 1 }\nr: on established { mark = 2 }\n}\n\
+                arm b {\non rto { count c }\non retrans { count d }\n}\nmeasure srtt\n}\n";
+    assert_eq!(run(text).diagnostics, []);
+}
+
+/// A `let` that no rule uses can be for any event.
+#[test]
+fn an_argument_of_an_event_has_a_name_outside_of_rules() {
+    let text = "let closing = new_state == CLOSE\non established { mark = 1 }\n";
+    assert_eq!(codes(text), [Code::UnusedName]);
+}

@@ -178,13 +178,13 @@ pub(crate) fn may_load() -> Result<(), LoaderError> {
 }
 
 /// Whether the program asks if the kernel has the event that it makes calls in, and the kernel has it not.
-fn lacks_calls(manifest: &Manifest, features: &[bool]) -> bool {
+pub(crate) fn lacks_calls(manifest: &Manifest, features: &[bool]) -> bool {
     let mut asked = manifest.features.iter().zip(features);
     asked.any(|(one, has)| one.kind == FeatureKind::Event && has_calls(&one.name) && !has)
 }
 
 /// Creates the maps, with the constants that depend on the kernel set for this one, and parameters as they were asked for.
-fn load_object(
+pub(crate) fn load_object(
     bytes: &[u8],
     manifest: &Manifest,
     hz: u32,
@@ -219,7 +219,7 @@ fn load_object(
 }
 
 /// The object's sock_ops program.
-fn the_program(object: &mut Ebpf) -> Result<&mut SockOps, LoaderError> {
+pub(crate) fn the_program(object: &mut Ebpf) -> Result<&mut SockOps, LoaderError> {
     object
         .programs_mut()
         .find_map(|(_, program)| <&mut SockOps>::try_from(program).ok())
@@ -265,7 +265,7 @@ fn roundings(manifest: &Manifest) -> Vec<Rounding> {
         .collect()
 }
 
-fn load_failed(error: ProgramError) -> LoaderError {
+pub(crate) fn load_failed(error: ProgramError) -> LoaderError {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();

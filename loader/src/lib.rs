@@ -40,6 +40,7 @@ mod sets;
 mod sys;
 pub mod tables;
 mod trial;
+mod verify;
 mod watch;
 
 pub use attach::{AttachRequest, Attached, Rounding, attach, attach_as};
@@ -59,4 +60,5 @@ pub use refusal::{PolicyLine, Refusal};
 pub use rows::{Key, Keyed};
 pub use sets::{Element, Set};
 pub use trial::Trial;
+pub use verify::verify;
 pub use watch::{Emitted, Watcher, Woken};

@@ -290,6 +290,11 @@ impl<'a> Checker<'a> {
         let find = |event: &&'static tcpc_stdlib::event::Event| {
             event.args.iter().enumerate().find(|(_, arg)| arg.name == text)
         };
+        if matches!(self.scope.place, Place::Unused) {
+            // Nobody says for which event it would be.
+            let (index, arg) = EVENTS.iter().find_map(|event| find(&event))?;
+            return Some(Expr { kind: ExprKind::Arg(index as u8, arg), ty: arg.ty, span });
+        }
         let (index, arg) = events.iter().find_map(find)?;
         // The same word can be a field in events without such an argument.
         if !events.iter().all(|event| find(event).is_some_and(|(at, _)| at == index)) {

@@ -218,7 +218,19 @@ impl<'s> File<'s> {
         // `NAME: on` is one start, not two; and `send NAME on`.
         let uses = matches!(self.token(start), Some(Token::Soft(Soft::Use | Soft::Include)));
         let label = at == start + 2 && !uses && self.token(at).is_some_and(begins_rule);
-        !label && if closed { self.begins(at) } else { on_margin && self.begins_surely(at) }
+        !label
+            && if closed {
+                self.begins(at)
+            } else {
+                on_margin && self.begins_surely(at) && !self.is_of_arm(start, at)
+            }
+    }
+
+    /// Whether a rule can stand in the item that starts at `start`: in an arm of an experiment.
+    fn is_of_arm(&self, start: usize, at: usize) -> bool {
+        let is_rule =
+            self.token(at).is_some_and(begins_rule) || matches!(self.token(at), Some(Token::Name(_)));
+        is_rule && self.token(start) == Some(Token::Soft(Soft::Experiment))
     }
 
     fn unclosed(&self, brace: Span, end: usize) -> Diagnostic {

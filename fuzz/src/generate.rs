@@ -1,0 +1,118 @@
+//! Random policies over the whole language, each with a random sequence of events.
+//!
+//! What there is to be said comes from the catalogue: an event, a field, an option or a built-in name that is added there
+//! is generated from then on, where its row says that it is legal. Nearly all that comes out is well typed; the real
+//! front end decides ([`policy`] tries again where it refuses).
+
+mod cond;
+mod declare;
+mod expr;
+mod literal;
+mod rule;
+mod scope;
+mod sequence;
+mod stmt;
+
+use tcpc_lang::modules::{NoFiles, load};
+use tcpc_lang::source::SourceFile;
+use tcpc_lang::{Analysis, analyze};
+use tcpc_stdlib::unit::Type;
+
+use crate::random::Random;
+use crate::tree::{Node, Part, Sort, many, one, text};
+use scope::Declared;
+
+/// The name of the file that policies seem to come from.
+pub const FILE: &str = "random.tcp";
+/// The name of the test that the event sequence is.
+pub const SEQUENCE: &str = "what happens";
+
+/// The types of cells and of locals.
+const CELL_TYPES: &[Type] = &[
+    Type::Int,
+    Type::Int,
+    Type::Duration,
+    Type::Size,
+    Type::Rate,
+    Type::Percent,
+    Type::Packets,
+    Type::Port,
+    Type::Bool,
+    Type::State,
+    Type::Family,
+];
+
+/// A policy that the checker takes.
+#[derive(Debug)]
+pub struct Made {
+    /// The policy and its sequence, as a tree.
+    pub tree: Node,
+    /// Its text.
+    pub source: SourceFile,
+    /// What the front end says of it.
+    pub analysis: Analysis,
+}
+
+/// What the checker says of a tree; `None` if it refuses it.
+pub fn checked(tree: Node) -> Option<Made> {
+    let source = load(SourceFile::new(FILE, tree.to_string()), &NoFiles);
+    let analysis = analyze(&source);
+    analysis.is_valid().then_some(Made { tree, source, analysis })
+}
+
+/// A policy, and how many were refused before it.
+pub fn policy(random: &mut Random) -> (Made, u64) {
+    let mut refused = 0;
+    loop {
+        // A source of its own: what is drawn for one policy does not change the next.
+        if let Some(made) = checked(tree(&mut random.split())) {
+            return (made, refused);
+        }
+        refused += 1;
+    }
+}
+
+/// A policy that is meant to be well typed.
+pub fn tree(random: &mut Random) -> Node {
+    let mut maker = Maker { random, declared: Declared::default(), names: 0 };
+    let mut items = maker.declarations();
+    items.extend(maker.rules());
+    items.push(maker.sequence());
+    Node::new(Sort::Other, [many("\n", items), text("\n")])
+}
+
+/// Makes a policy.
+struct Maker<'r> {
+    random: &'r mut Random,
+    declared: Declared,
+    names: u32,
+}
+
+impl Maker<'_> {
+    /// A name that nothing else has.
+    fn fresh(&mut self, first: &str) -> String {
+        self.names += 1;
+        format!("{first}_{}", self.names)
+    }
+}
+
+/// `(LEFT OP RIGHT)`
+fn operation(ty: Type, left: Node, op: &str, right: Node) -> Node {
+    Node::new(Sort::Expr(ty), [text("("), one(left), text(format!(" {op} ")), one(right), text(")")])
+}
+
+/// `NAME(ARGS)`
+fn call(ty: Type, name: &str, args: Vec<Node>) -> Node {
+    let mut parts = vec![text(format!("{name}("))];
+    for (index, arg) in args.into_iter().enumerate() {
+        if index > 0 {
+            parts.push(text(", "));
+        }
+        parts.push(Part::One(arg));
+    }
+    parts.push(text(")"));
+    Node::new(Sort::Expr(ty), parts)
+}
+
+#[cfg(test)]
+mod tests;
