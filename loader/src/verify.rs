@@ -22,6 +22,7 @@ pub fn verify(object: &[u8], prober: &dyn Prober) -> Result<(), LoaderError> {
         false => kfuncs::resolve(object)?,
     };
     let parameters = params::start_values(&image.manifest, &[])?;
-    let mut loaded = load_object(&resolved, &image.manifest, probe::host_hz()?, &features, &parameters)?;
+    let mut loaded =
+        load_object(&resolved, &image.manifest, probe::host_hz()?, &features, &parameters, None)?;
     the_program(&mut loaded)?.load().map_err(load_failed)
 }
