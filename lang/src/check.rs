@@ -28,7 +28,7 @@ mod mutable;
 mod names;
 mod ops;
 mod param;
-mod range;
+pub mod range;
 mod reply;
 mod rule;
 mod send;

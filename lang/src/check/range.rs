@@ -4,7 +4,7 @@
 use tcpc_stdlib::builtin::BuiltinId;
 use tcpc_stdlib::unit::{Type, Unit};
 
-use crate::hir::{ArithOp, Expr, ExprKind, Value};
+use crate::hir::{ArithOp, Expr, ExprKind, LocalId, Value};
 
 /// The smallest and the largest value, both included.
 pub type Range = (u64, u64);
@@ -13,7 +13,14 @@ const ALL: Range = (0, u64::MAX);
 
 /// The values of a scalar expression, in its canonical unit.
 pub fn of(expr: &Expr) -> Range {
+    of_where(expr, &|_| ALL)
+}
+
+/// The same where something is known of local names.
+pub fn of_where(expr: &Expr, local: &dyn Fn(LocalId) -> Range) -> Range {
+    let of = |expr: &Expr| of_where(expr, local);
     match &expr.kind {
+        ExprKind::Local(id) => local(*id),
         ExprKind::Const(Value::Number(number)) => (*number, *number),
         ExprKind::Param(_, range) => *range,
         ExprKind::Field(field) => raw(field.size, field.ty, field.unit),
@@ -21,7 +28,7 @@ pub fn of(expr: &Expr) -> Range {
         ExprKind::Arith(op, left, right) => arith(*op, of(left), of(right)),
         ExprKind::If(_, then, otherwise) => join(of(then), of(otherwise)),
         ExprKind::Let(_, _, body) => of(body),
-        ExprKind::Call(id, args) => call(*id, args),
+        ExprKind::Call(id, args) => call(*id, args, &of),
         _ if expr.ty == Type::Bool => (0, 1),
         _ => ALL,
     }
@@ -53,7 +60,7 @@ fn arith(op: ArithOp, left: Range, right: Range) -> Range {
     }
 }
 
-fn call(id: BuiltinId, args: &[Expr]) -> Range {
+fn call(id: BuiltinId, args: &[Expr], of: &dyn Fn(&Expr) -> Range) -> Range {
     match (id, args) {
         (BuiltinId::Min, [a, b]) => {
             let (a, b) = (of(a), of(b));
