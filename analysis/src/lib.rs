@@ -10,6 +10,7 @@
 
 pub mod formula;
 pub mod leaf;
+pub mod lint;
 pub mod prefix;
 pub mod ranges;
 pub mod scene;

@@ -192,7 +192,7 @@ codes! {
     E0806 OnlyInTests       Error   "an expression that only a test can have";
     E0807 NotInTests        Error   "an expression that a test cannot have";
     // 09: warnings.
-    W0901 UnreachableRule   Warning "a rule that an earlier rule always hides";
+    W0901 UnreachableRule   Warning "a rule that earlier rules always hide";
     W0902 UnreachableCode   Warning "a statement after the end of the event";
     W0903 ConstantTest      Warning "a condition that always or never holds";
     W0904 UnusedName        Warning "a name that is never used";
@@ -217,4 +217,8 @@ codes! {
     W0930 LooseParameter    Warning "a parameter that can be set to what the kernel does not take";
     W0931 UnusedModule      Warning "a module of which no name is used";
     W0932 IncludedTwice     Warning "a module whose rules are part of the policy already";
+    W0940 ImpossibleRule    Warning "a rule whose condition never holds";
+    W0941 RepeatedRule      Warning "a rule that does nothing that another one does not do";
+    W0942 LostToLaterRule   Warning "an assignment that a later rule always undoes";
+    W0943 DecidedPart       Warning "a part of a condition that the rest of it decides";
 }
