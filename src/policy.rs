@@ -136,9 +136,20 @@ pub fn analyze(disk: &Disk, path: &Path, ui: &mut Ui) -> Result<(SourceFile, Ana
     Ok((source, analysis))
 }
 
+/// Checks a policy, and looks for what is suspicious in one without errors.
+fn checked(source: &SourceFile) -> Analysis {
+    let mut analysis = tcpc_lang::analyze(source);
+    if analysis.is_valid() {
+        let found = tcpc_analysis::lint::lint(&analysis.program, source, &analysis.diagnostics);
+        analysis.diagnostics.extend(found);
+        analysis.diagnostics.sort_by_key(|found| found.primary.as_ref().map(|label| label.span.start));
+    }
+    analysis
+}
+
 /// Checks a policy, and reports what is wrong with it.
 pub fn check(source: &SourceFile, ui: &mut Ui) -> Result<Analysis, Exit> {
-    let analysis = tcpc_lang::analyze(source);
+    let analysis = checked(source);
     if ui.report(source, &analysis.diagnostics) {
         return Err(Exit::Policy);
     }
@@ -154,7 +165,7 @@ pub fn build(
     ui: &mut Ui,
 ) -> Result<(SourceFile, Compiled), Exit> {
     let source = read_source(path).map_err(|problem| report_unreadable(&problem, ui))?;
-    let Analysis { mut program, mut diagnostics } = tcpc_lang::analyze(&source);
+    let Analysis { mut program, mut diagnostics } = checked(&source);
     let wrong = diagnostics.iter().any(Diagnostic::is_error);
     if !wrong && let Err(problem) = parameters.set_defaults(&source, &mut program) {
         ui.report(&source, &diagnostics);

@@ -37,7 +37,8 @@ fn messages() {
         let source = load(SourceFile::new(name, std::fs::read_to_string(path).unwrap()), &NoFiles);
         let told = findings(&source);
         assert!(!told.is_empty(), "nothing is said of {name}");
-        let told = told.iter().map(|found| render::text(found, Some(&source), false)).collect::<Vec<_>>().join("\n");
+        let told =
+            told.iter().map(|found| render::text(found, Some(&source), false)).collect::<Vec<_>>().join("\n");
         insta::with_settings!({ omit_expression => true, snapshot_path => "lints", prepend_module_to_snapshot => false }, { insta::assert_snapshot!(told) });
     });
 }
@@ -106,13 +107,22 @@ fn a_thousand_rules_are_looked_at_in_a_moment() {
     let mut mixed = String::new();
     for at in 0..1000 {
         let (a, b) = (at / 250, at % 250);
-        writeln!(chained, "on timeout_init when remote_ip in 10.{a}.{b}.0/24 and remote_port != {at} -> {}ms", at + 1).unwrap();
+        writeln!(
+            chained,
+            "on timeout_init when remote_ip in 10.{a}.{b}.0/24 and remote_port != {at} -> {}ms",
+            at + 1
+        )
+        .unwrap();
         let condition = match at % 3 {
             0 => format!("remote_ip in 10.{a}.{b}.0/24"),
             1 => format!("local_port == {at}"),
             _ => format!("srtt > {at}ms or snd_cwnd < {at}"),
         };
-        writeln!(mixed, "on established when {condition} {{ mark = {at}; if remote_port == {at} {{ stop }} }}").unwrap();
+        writeln!(
+            mixed,
+            "on established when {condition} {{ mark = {at}; if remote_port == {at} {{ stop }} }}"
+        )
+        .unwrap();
     }
     for text in [chained, mixed] {
         let source = SourceFile::new("large.tcp", text.as_str());

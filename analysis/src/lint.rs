@@ -28,6 +28,9 @@ const MOST_WORK: u64 = 200_000;
 /// Steps for an example.
 const EXAMPLE_WORK: u64 = 20_000;
 
+/// So many findings are enough for one run.
+const MOST_FINDINGS: usize = 100;
+
 /// What is suspicious in a policy without errors. `found` is what the checker has told: it is not told again.
 pub fn lint(program: &Program, source: &SourceFile, found: &[Diagnostic]) -> Vec<Diagnostic> {
     let mut linter = Linter::new(program, source, found);
@@ -117,7 +120,14 @@ impl<'p> Linter<'p> {
             // Nobody can change the standard library.
             !told.contains(&(found.code, place)) && !is_of_the_library(source, place)
         });
-        self.findings.sort_by_key(|found| found.primary.as_ref().map(|label| (label.span.start, label.span.end)));
+        self.findings
+            .sort_by_key(|found| found.primary.as_ref().map(|label| (label.span.start, label.span.end)));
+        if self.findings.len() > MOST_FINDINGS {
+            let more = self.findings.split_off(MOST_FINDINGS).len();
+            let last = self.findings.pop();
+            let note = format!("{more} more findings of this kind show once these are mended");
+            self.findings.extend(last.map(|last| last.note(note)));
+        }
         self.findings
     }
 }
@@ -154,7 +164,12 @@ fn with_example(finding: Diagnostic, example: Option<String>, what: &str) -> Dia
 }
 
 /// As many of the conditions as it takes for them never to hold together: their indices.
-fn culprits(world: &World, solver: &mut Solver<'_>, fixed: &[&Formula], conditions: &[&Formula]) -> Vec<usize> {
+fn culprits(
+    world: &World,
+    solver: &mut Solver<'_>,
+    fixed: &[&Formula],
+    conditions: &[&Formula],
+) -> Vec<usize> {
     const MOST: usize = 64;
     for (at, condition) in conditions.iter().enumerate().take(MOST) {
         let alone: Vec<&Formula> = fixed.iter().copied().chain([*condition]).collect();
@@ -165,7 +180,8 @@ fn culprits(world: &World, solver: &mut Solver<'_>, fixed: &[&Formula], conditio
     let mut kept: Vec<usize> = (0..conditions.len()).collect();
     for at in 0..conditions.len().min(MOST) {
         let without: Vec<usize> = kept.iter().copied().filter(|&other| other != at).collect();
-        let rest: Vec<&Formula> = fixed.iter().copied().chain(without.iter().map(|&at| conditions[at])).collect();
+        let rest: Vec<&Formula> =
+            fixed.iter().copied().chain(without.iter().map(|&at| conditions[at])).collect();
         if never(world, solver, &rest) {
             kept = without;
         }

@@ -8,13 +8,7 @@ use crate::ranges::Ranges;
 /// It is exact. In blocks of `agree` bits in which both have addresses, only the outermost can be cut off; what lies
 /// between is whole, as the second one is. In a block it is enough to look at the extremes: if these agree in `differ`
 /// bits, all do.
-pub fn find(
-    local: &Ranges,
-    remote: &Ranges,
-    agree: u8,
-    differ: u8,
-    work: &mut u64,
-) -> Option<(u128, u128)> {
+pub fn find(local: &Ranges, remote: &Ranges, agree: u8, differ: u8, work: &mut u64) -> Option<(u128, u128)> {
     if agree >= differ {
         return None;
     }

@@ -100,9 +100,7 @@ impl Ranges {
 
     /// Whether each of these numbers is in the other one.
     pub fn is_in(&self, other: &Ranges) -> bool {
-        let holds = |&(low, high): &(u128, u128)| {
-            matches!(other.within(low, high), [(first, last)] if *first <= low && high <= *last)
-        };
+        let holds = |&(low, high): &(u128, u128)| matches!(other.within(low, high), [(first, last)] if *first <= low && high <= *last);
         self.parts().iter().all(holds)
     }
 

@@ -245,7 +245,8 @@ impl<'p> Scene<'p> {
             return choose(&condition, then, self.compare(world, op, left, otherwise));
         }
         let ends = [self.end(left), self.end(right)];
-        if world.event.has_remote && (ends == [Some(LOCAL), Some(REMOTE)] || ends == [Some(REMOTE), Some(LOCAL)])
+        if world.event.has_remote
+            && (ends == [Some(LOCAL), Some(REMOTE)] || ends == [Some(REMOTE), Some(LOCAL)])
         {
             let equal = agree(128);
             return if op == CompareOp::Ne { not(&equal) } else { equal };

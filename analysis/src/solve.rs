@@ -242,11 +242,7 @@ impl<'l> Solver<'l> {
             Atom::In(leaf, values) => {
                 let left = state.left.get(leaf).unwrap_or(&self.leaves.get(*leaf).domain);
                 self.work = self.work.saturating_sub(1 + left.parts().len().min(values.parts().len()) as u64);
-                if left.misses(values) {
-                    Some(false)
-                } else {
-                    left.is_in(values).then_some(true)
-                }
+                if left.misses(values) { Some(false) } else { left.is_in(values).then_some(true) }
             }
             Atom::Agree(bits) if *bits <= state.agree => Some(true),
             Atom::Agree(bits) if *bits >= state.differ => Some(false),
@@ -308,8 +304,7 @@ impl<'l> Solver<'l> {
             return Some((local.bounds()?.0, 0));
         }
         let v4 = mapped();
-        let families =
-            [(local.and(&v4), remote.and(&v4)), (local.without(&v4), remote.without(&v4))];
+        let families = [(local.and(&v4), remote.and(&v4)), (local.without(&v4), remote.without(&v4))];
         families.iter().find_map(|(local, remote)| {
             prefix::find(local, remote, state.agree, state.differ, &mut self.work)
         })

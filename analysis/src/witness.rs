@@ -173,7 +173,9 @@ fn setting(world: &World, leaf: LeafId, value: u128) -> Option<String> {
         },
         Kind::Received(name) => format!("{} `{name}`", if yes { "received" } else { "without" }),
         Kind::HeaderField(header, field) => format!("{header}.{field} {value}"),
-        Kind::Kernel(feature) => format!("a kernel {} {}", if yes { "with" } else { "without" }, feature.written()),
+        Kind::Kernel(feature) => {
+            format!("a kernel {} {}", if yes { "with" } else { "without" }, feature.written())
+        }
         Kind::Other(text) if text.starts_with("whether ") => {
             format!("{} {}", if yes { "if" } else { "unless" }, text.trim_start_matches("whether "))
         }

@@ -25,7 +25,14 @@ use crate::support::repository;
 
 /// A checked text, and the codes of what was found.
 fn codes(source: &SourceFile) -> (Analysis, Vec<&'static str>) {
-    let analysis = analyze(source);
+    let mut analysis = analyze(source);
+    if analysis.is_valid() {
+        analysis.diagnostics.extend(tcpc_analysis::lint::lint(
+            &analysis.program,
+            source,
+            &analysis.diagnostics,
+        ));
+    }
     let codes = analysis.diagnostics.iter().map(|found| found.code).filter(|code| *code != Code::UnusedName);
     let codes = codes.map(Code::as_str).collect();
     (analysis, codes)

@@ -181,7 +181,8 @@ impl<'p> Walk<'p> {
         };
         match &stmt.kind {
             StmtKind::Assign(ids) => {
-                let rows: Vec<_> = ids.iter().filter_map(|id| self.program.assignments.get(id.index())).collect();
+                let rows: Vec<_> =
+                    ids.iter().filter_map(|id| self.program.assignments.get(id.index())).collect();
                 let first = rows.first()?;
                 let values: Option<Vec<Value>> = rows.iter().map(|row| constant(&row.value)).collect();
                 let may_fail = first.option.ty == Type::Name || first.option.set_since.is_none_or(is_new);

@@ -15,14 +15,23 @@ const MOST_COMPARED: usize = 32;
 
 impl<'p> Linter<'p> {
     /// Compares the rules of an event that write the same options.
-    pub(super) fn pairs(&mut self, world: &World, solver: &mut Solver<'_>, lines: &[Line<'p>], idle: &[bool]) {
+    pub(super) fn pairs(
+        &mut self,
+        world: &World,
+        solver: &mut Solver<'_>,
+        lines: &[Line<'p>],
+        idle: &[bool],
+    ) {
         let mut writers: HashMap<&str, Vec<usize>> = HashMap::new();
         for (at, line) in lines.iter().enumerate() {
             if idle.get(at) == Some(&true) {
                 continue;
             }
-            let mut before: Vec<usize> =
-                line.writes.iter().flat_map(|write| writers.get(write.what).into_iter().flatten().copied()).collect();
+            let mut before: Vec<usize> = line
+                .writes
+                .iter()
+                .flat_map(|write| writers.get(write.what).into_iter().flatten().copied())
+                .collect();
             before.sort_unstable();
             before.dedup();
             for &other in before.iter().rev().take(MOST_COMPARED) {
@@ -35,7 +44,14 @@ impl<'p> Linter<'p> {
     }
 
     /// An earlier and a later rule that write the same option.
-    fn pair(&mut self, world: &World, solver: &mut Solver<'_>, lines: &[Line<'p>], first: usize, second: usize) {
+    fn pair(
+        &mut self,
+        world: &World,
+        solver: &mut Solver<'_>,
+        lines: &[Line<'p>],
+        first: usize,
+        second: usize,
+    ) {
         let (Some(early), Some(late)) = (lines.get(first), lines.get(second)) else { return };
         if !possible(world, solver, &[&early.runs, &late.runs]) {
             return;
@@ -72,7 +88,12 @@ impl<'p> Linter<'p> {
             }
             let flow = example(world, solver, &[&early.runs]);
             if same {
-                self.repeats(early, late, flow, "this rule does the same after it, for each of its connections");
+                self.repeats(
+                    early,
+                    late,
+                    flow,
+                    "this rule does the same after it, for each of its connections",
+                );
                 return;
             }
             if write.values != other.values {
@@ -86,16 +107,29 @@ impl<'p> Linter<'p> {
             format!("the rule `{}` does nothing that `{}` does not do", idle.rule.name, other.rule.name);
         let finding = Diagnostic::new(Code::RepeatedRule, message, idle.rule.head, "makes no difference")
             .label(other.rule.head, label);
-        let finding = with_example(finding, flow, "both run, and one would do").help("remove it, or change what it is for");
+        let finding = with_example(finding, flow, "both run, and one would do")
+            .help("remove it, or change what it is for");
         if let Some(verdict) = self.verdicts.get_mut(&idle.id) {
             verdict.repeats += 1;
             verdict.repeated.get_or_insert(finding);
         }
     }
 
-    fn lost(&mut self, early: &Line<'p>, late: &Line<'p>, write: &Write, other: &Write, flow: Option<String>) {
+    fn lost(
+        &mut self,
+        early: &Line<'p>,
+        late: &Line<'p>,
+        write: &Write,
+        other: &Write,
+        flow: Option<String>,
+    ) {
         let text = |write: &Write| self.source.slice(write.span).to_owned();
-        let message = format!("`{}` never stays: the rule `{}` always assigns `{}` again", text(write), late.rule.name, write.what);
+        let message = format!(
+            "`{}` never stays: the rule `{}` always assigns `{}` again",
+            text(write),
+            late.rule.name,
+            write.what
+        );
         let finding = Diagnostic::new(Code::LostToLaterRule, message, write.span, "never stays")
             .label(other.span, "this is what stays");
         let finding = with_example(finding, flow, &format!("both rules run, and `{}` stays", text(other)))
@@ -120,7 +154,9 @@ fn writes(program: &tcpc_lang::hir::Program, stmt: &tcpc_lang::hir::Stmt, what: 
             ids.iter().filter_map(|id| program.assignments.get(id.index())).any(|row| row.option.name == what)
         }
         StmtKind::SetField(field, _) => field.name == what,
-        StmtKind::If(_, then, otherwise) => then.iter().chain(otherwise).any(|stmt| writes(program, stmt, what)),
+        StmtKind::If(_, then, otherwise) => {
+            then.iter().chain(otherwise).any(|stmt| writes(program, stmt, what))
+        }
         _ => false,
     }
 }

@@ -76,7 +76,8 @@ impl Look<'_> {
             return formula;
         }
         // What the head of the rule adds to its condition was written there.
-        if within(expr, rule) && place.start >= self.rule.head.end {
+        let is_own = place.start >= self.rule.head.end && !expr.any(&mut |part| !within(part, rule));
+        if is_own {
             let always = self.decided(world, given, &formula);
             self.note(world, expr, &formula, given, always, whole);
             if always.is_some() {

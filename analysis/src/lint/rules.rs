@@ -45,7 +45,8 @@ impl<'p> Linter<'p> {
         let rule = line.rule;
         let parts: Vec<&Formula> = line.parts.iter().map(|(_, formula)| formula).collect();
         let guilty = culprits(world, solver, &[], &parts);
-        let mut guilty: Vec<&Expr> = guilty.iter().filter_map(|&at| line.parts.get(at)).map(|(part, _)| *part).collect();
+        let mut guilty: Vec<&Expr> =
+            guilty.iter().filter_map(|&at| line.parts.get(at)).map(|(part, _)| *part).collect();
         guilty.sort_by_key(|part| part.span.start);
         guilty.dedup_by_key(|part| part.span);
         let last = guilty.pop();
@@ -88,7 +89,8 @@ fn hidden(world: &World, solver: &mut Solver<'_>, line: &Line<'_>, guilty: &[&Li
         [one] => format!("`{}` ends the event", one.rule.name),
         _ => "one of them ends the event".to_owned(),
     };
-    with_example(finding, flow, &ends).help("move it before them, make their conditions narrower, or remove it")
+    with_example(finding, flow, &ends)
+        .help("move it before them, make their conditions narrower, or remove it")
 }
 
 /// Whether an expression is written within a span, and not where a name that it uses is defined.

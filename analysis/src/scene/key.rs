@@ -105,7 +105,9 @@ impl<'p> Scene<'p> {
             cells.get(usize::from(cell)).map_or(String::new(), |cell| cell.name.clone())
         };
         match row {
-            Row::Flow => format!("flow.{}", program.flow.as_ref().map_or(String::new(), |flow| name(&flow.cells))),
+            Row::Flow => {
+                format!("flow.{}", program.flow.as_ref().map_or(String::new(), |flow| name(&flow.cells)))
+            }
             Row::Table(id, keys) => {
                 let parts = self.keys(world, keys);
                 let table = program.tables.get(id.index());

@@ -32,8 +32,7 @@ impl<'p> Scene<'p> {
                 let scale = option.unit.scale().unwrap_or(1);
                 let widest = if option.unit.scale().is_some() { u32::MAX.into() } else { u64::MAX.into() };
                 let domain = Ranges::span(0, widest);
-                let row =
-                    Leaf { kind: Kind::Option(option), domain, scale, ty: option.ty, is_free: true };
+                let row = Leaf { kind: Kind::Option(option), domain, scale, ty: option.ty, is_free: true };
                 let leaf = world.leaves.add(key, row);
                 if !known && world.event.sock == Sock::FullOrRequest {
                     self.zero_on_request(world, leaf);
@@ -76,7 +75,14 @@ impl<'p> Scene<'p> {
     }
 
     /// A number of so many bits.
-    pub(super) fn word(&mut self, world: &mut World, key: &str, kind: Kind, bits: u32, is_free: bool) -> LeafId {
+    pub(super) fn word(
+        &mut self,
+        world: &mut World,
+        key: &str,
+        kind: Kind,
+        bits: u32,
+        is_free: bool,
+    ) -> LeafId {
         let domain = Ranges::span(0, (1u128 << bits.min(64)) - 1);
         world.leaves.add(key.to_owned(), Leaf { kind, domain, scale: 1, ty: Type::Int, is_free })
     }

@@ -39,7 +39,9 @@ impl<'p> Scene<'p> {
                 choose(&condition, then, self.holds_in(world, otherwise, values))
             }
             ExprKind::Field(field) => match self.told(world, field) {
-                Some(cases) => any(cases.into_iter().filter(|(number, _)| values.has(*number)).map(|(_, if_so)| if_so)),
+                Some(cases) => {
+                    any(cases.into_iter().filter(|(number, _)| values.has(*number)).map(|(_, if_so)| if_so))
+                }
                 None => self.read(world, expr, values),
             },
             ExprKind::Arith(op, left, right) => self.arith_in(world, expr, *op, (left, right), values),
@@ -123,7 +125,13 @@ impl<'p> Scene<'p> {
     }
 
     /// `clamp` between constants, which is `max(min(x, high), low)`.
-    fn clamp_in(&mut self, world: &mut World, expr: &'p Expr, args: [&'p Expr; 3], values: &Ranges) -> Formula {
+    fn clamp_in(
+        &mut self,
+        world: &mut World,
+        expr: &'p Expr,
+        args: [&'p Expr; 3],
+        values: &Ranges,
+    ) -> Formula {
         let (Some(low), Some(high)) = (self.constant(world, args[1]), self.constant(world, args[2])) else {
             return self.whole(world, expr, values);
         };
@@ -165,7 +173,8 @@ impl<'p> Scene<'p> {
         };
         let range = self.range(unknown);
         let values = values.and(&Ranges::span(0, u64::MAX.into()));
-        let before = if is_right { backwards(op, known, range, &values) } else { minuend(op, known, &values) };
+        let before =
+            if is_right { backwards(op, known, range, &values) } else { minuend(op, known, &values) };
         match before.or_else(|| tried(op, known, is_right, range, &values)) {
             Some(before) => self.holds_in(world, unknown, &before),
             None => self.whole(world, expr, &values),

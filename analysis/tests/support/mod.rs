@@ -48,8 +48,21 @@ pub struct Flow {
 }
 
 pub const ADDRESSES: &[&str] = &[
-    "10.0.0.0", "10.0.0.1", "10.0.0.255", "10.0.1.0", "10.1.0.0", "192.0.2.1", "9.255.255.255", "11.0.0.0",
-    "2001:db8::", "2001:db8::1", "2001:db8:0:1::1", "2001:db8:8000::1", "2001:db9::", "::1", "2001:db7:ffff::1",
+    "10.0.0.0",
+    "10.0.0.1",
+    "10.0.0.255",
+    "10.0.1.0",
+    "10.1.0.0",
+    "192.0.2.1",
+    "9.255.255.255",
+    "11.0.0.0",
+    "2001:db8::",
+    "2001:db8::1",
+    "2001:db8:0:1::1",
+    "2001:db8:8000::1",
+    "2001:db9::",
+    "::1",
+    "2001:db7:ffff::1",
 ];
 
 pub fn address(text: &str) -> u128 {
@@ -76,13 +89,33 @@ impl Flow {
         };
         let mut numbers = HashMap::new();
         for port in ["local_port", "remote_port"] {
-            numbers.insert(port, random.pick(&[0, 21, 22, 23, 80, 442, 443, 444, 7999, 8000, 8999, 9000, 65535]));
+            numbers.insert(
+                port,
+                random.pick(&[0, 21, 22, 23, 80, 442, 443, 444, 7999, 8000, 8999, 9000, 65535]),
+            );
         }
-        numbers.insert("srtt", random.pick(&[0, 39_999_875, 40_000_000, 40_000_125, 10_000_000, 9_999_875, 5_000_000, 1_000_000_000]));
-        numbers.insert("snd_cwnd", random.pick(&[0, 1, 9, 10, 11, 19, 20, 21, 39, 40, 41, 100, 4_294_967_295]));
+        numbers.insert(
+            "srtt",
+            random.pick(&[
+                0,
+                39_999_875,
+                40_000_000,
+                40_000_125,
+                10_000_000,
+                9_999_875,
+                5_000_000,
+                1_000_000_000,
+            ]),
+        );
+        numbers
+            .insert("snd_cwnd", random.pick(&[0, 1, 9, 10, 11, 19, 20, 21, 39, 40, 41, 100, 4_294_967_295]));
         numbers.insert("backoff", random.pick(&[0, 1, 2, 3, 4, 5, 4_294_967_295]));
         numbers.insert("mark", random.pick(&[0, 1, 6, 7, 8]));
-        let params = program.params.iter().map(|param| random.pick(&[param.range.0, param.range.1, param.default])).collect();
+        let params = program
+            .params
+            .iter()
+            .map(|param| random.pick(&[param.range.0, param.range.1, param.default]))
+            .collect();
         Flow { event, local, remote, client, numbers, params }
     }
 
@@ -122,9 +155,9 @@ impl World for Flow {
             "remote_ip" => Value::Ip(self.remote),
             "family" => Value::Number(if is_mapped(self.remote) { AF_INET } else { AF_INET6 }.into()),
             "is_fullsock" => Value::Number(u64::from(self.client || self.event.role != EventRole::BySynSent)),
-            "state" if self.event.role == EventRole::BySynSent => {
-                Value::Number(tcp_state(if self.client { "SYN_SENT" } else { "NEW_SYN_RECV" }).unwrap().into())
-            }
+            "state" if self.event.role == EventRole::BySynSent => Value::Number(
+                tcp_state(if self.client { "SYN_SENT" } else { "NEW_SYN_RECV" }).unwrap().into(),
+            ),
             _ if on_request => Value::Number(0),
             name => Value::Number(self.numbers.get(name).copied().unwrap_or(0)),
         }
@@ -151,7 +184,7 @@ impl World for Flow {
     fn segment(&mut self) -> Option<&'static Segment> {
         None
     }
-    fn header_options(&mut self) -> Vec<u8> {
+    fn header_options(&mut self) -> Vec<Vec<u8>> {
         Vec::new()
     }
     fn now(&mut self) -> u64 {
@@ -200,15 +233,33 @@ pub fn condition(random: &mut Random, event: &str, depth: usize) -> String {
     match random.below(choices) {
         0 => format!("{end}_port {op} {port}"),
         1 => format!("port {equal} {port}"),
-        2 => format!("{end}_ip in {}", random.pick(&["10.0.0.0/8", "10.0.0.0/24", "2001:db8::/32", "2001:db8::/33", "::/0", "0.0.0.0/0"])),
+        2 => format!(
+            "{end}_ip in {}",
+            random.pick(&[
+                "10.0.0.0/8",
+                "10.0.0.0/24",
+                "2001:db8::/32",
+                "2001:db8::/33",
+                "::/0",
+                "0.0.0.0/0"
+            ])
+        ),
         3 => format!("{end}_ip {equal} {}", random.pick(ADDRESSES)),
         4 => format!("same_prefix({bits})"),
         5 => format!("same_prefix(v4: {v4}, v6: {bits})"),
         6 => format!("srtt {op} {}", random.pick(&["40ms", "10ms", "0ns", "5ms"])),
         7 => format!("srtt * {} {op} {}", random.pick(&["2", "3"]), random.pick(&["80ms", "20ms", "30ms"])),
-        8 => format!("snd_cwnd {} {small} {op} {}", random.pick(&["+", "-", "/", "*", "%"]), random.pick(&["0", "1", "10", "20"])),
+        8 => format!(
+            "snd_cwnd {} {small} {op} {}",
+            random.pick(&["+", "-", "/", "*", "%"]),
+            random.pick(&["0", "1", "10", "20"])
+        ),
         9 => format!("{small} - snd_cwnd {op} {}", random.pick(&["1", "10", "30"])),
-        10 => format!("{}(snd_cwnd, {small}) {op} {}", random.pick(&["min", "max"]), random.pick(&["1", "10", "20", "40"])),
+        10 => format!(
+            "{}(snd_cwnd, {small}) {op} {}",
+            random.pick(&["min", "max"]),
+            random.pick(&["1", "10", "20", "40"])
+        ),
         11 => format!("clamp(snd_cwnd, 10, 40) {op} {small}"),
         12 => format!("{end}_port in {{ 22, 443, 8000..8999 }}"),
         13 => format!("family {equal} ipv4"),
