@@ -84,6 +84,8 @@ pub enum Command {
     Doc(commands::doc::Args),
     /// Explain a diagnostic code
     Explain(commands::explain::Args),
+    /// Print what a shell needs to complete commands, options and names
+    Completions(commands::completions::Args),
 }
 
 /// The kernel that a command is told of.

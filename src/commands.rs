@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod build;
 pub mod check;
+pub mod completions;
 pub mod detach;
 pub mod disasm;
 pub mod doc;
@@ -37,6 +38,7 @@ pub fn run(command: Command, ui: &mut Ui) -> Exit {
         Command::Watch(args) => watch::run(&args, ui),
         Command::Disasm(args) => disasm::run(&args, ui),
         Command::Doc(args) => doc::run(&args, ui),
+        Command::Completions(args) => completions::run(&args, ui),
         Command::Explain(args) => explain::run(&args, ui),
     }
 }

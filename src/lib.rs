@@ -7,6 +7,7 @@
 
 mod cli;
 mod commands;
+mod completion;
 mod disk;
 mod exit;
 mod experiment;
@@ -29,6 +30,7 @@ pub use parameters::values as parameter_values;
 
 /// Does what the command line asks for.
 pub fn main() -> ExitCode {
+    completion::answer();
     let cli = cli::Cli::parse();
     let mut ui = ui::Ui::new(cli.format, cli.color);
     let exit = commands::run(cli.command, &mut ui);

@@ -1,5 +1,6 @@
 //! `NAME=VALUE` of the command line: read as in a policy, and checked against what the policy says of its parameters.
 
+use clap_complete::engine::ArgValueCandidates;
 use tcpc_compiler::describe::policy_name;
 use tcpc_lang::diag::{Code, Diagnostic};
 use tcpc_lang::hir::Program;
@@ -10,11 +11,13 @@ use tcpc_lang::suggest::closest;
 use tcpc_stdlib::manifest::state::ParamInfo;
 use tcpc_stdlib::unit::Type;
 
+use crate::completion;
+
 /// What parameters start with.
 #[derive(clap::Args, Debug, Default)]
 pub struct Settings {
     /// Value that a parameter starts with, written as in a policy; can be given several times
-    #[arg(long = "set", value_name = "NAME=VALUE")]
+    #[arg(long = "set", value_name = "NAME=VALUE", add = ArgValueCandidates::new(completion::settings_of_file))]
     settings: Vec<String>,
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use clap::ValueHint;
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 use tcpc_compiler::Options;
 use tcpc_loader::{AttachRequest, Attached};
@@ -13,7 +15,7 @@ use crate::exit::Exit;
 use crate::parameters::Settings;
 use crate::policy::Input;
 use crate::ui::Ui;
-use crate::{host_errors, policy};
+use crate::{completion, host_errors, policy};
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
@@ -28,10 +30,10 @@ Examples:
   tcpc attach /sys/fs/cgroup/web std::dumpstats --ring-size 4MiB")]
 pub struct Args {
     /// Directory of the cgroup (cgroup2)
-    #[arg(value_name = "CGROUP")]
+    #[arg(value_name = "CGROUP", value_hint = ValueHint::DirPath)]
     cgroup: PathBuf,
     /// Object file, or a policy to be built on the spot (`std::NAME` for one of the standard library)
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", add = ArgValueCompleter::new(completion::files))]
     file: PathBuf,
     /// Name to attach it under [default: the policy's file name]
     #[arg(long, value_name = "NAME")]

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 use tcpc_compiler::{Compiled, Options};
 use tcpc_lang::diag::{Code, Diagnostic};
 
 use crate::cli::Kernel;
+use crate::completion;
 use crate::exit::Exit;
 use crate::parameters::Settings;
 use crate::policy;
@@ -27,7 +29,7 @@ Examples:
   tcpc build std::clamp --no-stats --emit asm")]
 pub struct Args {
     /// Policy file; `-` is standard input, `std::NAME` a policy of the standard library
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", add = ArgValueCompleter::new(completion::files))]
     file: PathBuf,
     /// Where to write [default: the policy's name with `.o` here; standard output for `--emit`]
     #[arg(short, long, value_name = "PATH")]

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 use tcpc_compiler::Options;
 use tcpc_compiler::needs::oldest;
 
 use crate::cli::Kernel;
+use crate::completion;
 use crate::exit::Exit;
 use crate::parameters::Settings;
 use crate::policy;
@@ -22,7 +24,7 @@ Examples:
   tcpc check std::synrto")]
 pub struct Args {
     /// Policy files; `-` is standard input, `std::NAME` a policy of the standard library
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required = true, value_name = "FILE", add = ArgValueCompleter::new(completion::files))]
     files: Vec<PathBuf>,
     #[command(flatten)]
     kernel: Kernel,

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::json;
 
 use crate::exit::Exit;
-use crate::host_errors;
 use crate::ui::Ui;
+use crate::{completion, host_errors};
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
@@ -18,10 +19,10 @@ Examples:
   tcpc detach /sys/fs/cgroup/web canary")]
 pub struct Args {
     /// Directory of the cgroup
-    #[arg(value_name = "CGROUP")]
+    #[arg(value_name = "CGROUP", add = ArgValueCandidates::new(completion::cgroups))]
     cgroup: PathBuf,
     /// Name of the policy; not needed if only one is attached
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(completion::policies))]
     name: Option<String>,
 }
 

@@ -1,8 +1,10 @@
 //! `tcpc doc`: what the reference says of a name.
 
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 use tcpc_lang::diag::{Code, Diagnostic};
 
+use crate::completion;
 use crate::exit::Exit;
 use crate::reference::{Entry, Kind, entries, find, similar};
 use crate::ui::Ui;
@@ -23,7 +25,7 @@ Examples:
 pub struct Args {
     /// An event, argument, field, socket option, built-in name, type, TCP state, error number or diagnostic
     /// code, as a policy or as the kernel's headers call it; without one all names are listed
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(completion::names))]
     name: Option<String>,
 }
 

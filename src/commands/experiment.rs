@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::Value;
 use tcpc_lang::diag::{Code, Diagnostic};
 
 use crate::exit::Exit;
 use crate::experiment::{Report, page, text};
-use crate::host_errors;
 use crate::ui::Ui;
+use crate::{completion, host_errors};
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
@@ -36,13 +37,13 @@ Examples:
   tcpc experiment report --page window.html")]
 struct Report_ {
     /// Experiments [default: all of the policy]
-    #[arg(value_name = "EXPERIMENT")]
+    #[arg(value_name = "EXPERIMENT", add = ArgValueCandidates::new(completion::experiments))]
     names: Vec<String>,
     /// Name of the policy; not needed if only one is attached
-    #[arg(long, value_name = "POLICY")]
+    #[arg(long, value_name = "POLICY", add = ArgValueCandidates::new(completion::policies))]
     policy: Option<String>,
     /// Only a policy of this cgroup
-    #[arg(long, value_name = "CGROUP")]
+    #[arg(long, value_name = "CGROUP", add = ArgValueCandidates::new(completion::cgroups))]
     cgroup: Option<PathBuf>,
     /// Also write a page with drawings, for a browser
     #[arg(long, value_name = "FILE")]

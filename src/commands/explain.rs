@@ -1,8 +1,10 @@
 //! `tcpc explain`: the page about a diagnostic code.
 
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::json;
 use tcpc_lang::diag::{Code, Diagnostic};
 
+use crate::completion;
 use crate::exit::Exit;
 use crate::ui::Ui;
 
@@ -11,7 +13,7 @@ use crate::ui::Ui;
 #[command(after_help = "Examples:\n  tcpc explain E0101")]
 pub struct Args {
     /// A code, such as `E0101`; without one all codes are listed
-    #[arg(value_name = "CODE")]
+    #[arg(value_name = "CODE", add = ArgValueCandidates::new(completion::codes))]
     code: Option<String>,
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 use tcpc_lang::read::natural_range;
 use tcpc_lang::show::show;
@@ -11,7 +12,7 @@ use tcpc_loader::{LoaderError, Parameter, Policy};
 use crate::exit::Exit;
 use crate::parameters::{type_of, unknown, values};
 use crate::ui::Ui;
-use crate::{host_errors, table};
+use crate::{completion, host_errors, table};
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
@@ -35,7 +36,7 @@ Examples:
   tcpc param get syn_rto --policy web --format json")]
 struct Get {
     /// Only this parameter
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(completion::parameters))]
     name: Option<String>,
     #[command(flatten)]
     which: Which,
@@ -51,7 +52,7 @@ Examples:
   tcpc param set syn_rto=20ms near=false --policy canary --cgroup /sys/fs/cgroup/web")]
 struct Set {
     /// Parameters and their values
-    #[arg(value_name = "NAME=VALUE", required = true)]
+    #[arg(value_name = "NAME=VALUE", required = true, add = ArgValueCandidates::new(completion::settings))]
     settings: Vec<String>,
     #[command(flatten)]
     which: Which,
@@ -61,10 +62,10 @@ struct Set {
 #[derive(clap::Args, Debug)]
 pub struct Which {
     /// Name of the policy; not needed if only one is attached
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(completion::policies))]
     policy: Option<String>,
     /// Directory of its cgroup; not needed if its name is attached to one only
-    #[arg(long, value_name = "CGROUP")]
+    #[arg(long, value_name = "CGROUP", add = ArgValueCandidates::new(completion::cgroups))]
     cgroup: Option<PathBuf>,
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 use tcpc_lang::diag::{Code, Diagnostic};
 use tcpc_lang::read::{self, type_named};
 use tcpc_lang::show::show_element;
@@ -12,7 +13,7 @@ use tcpc_stdlib::unit::Type;
 use super::param::Which;
 use crate::exit::Exit;
 use crate::ui::Ui;
-use crate::{host_errors, policy};
+use crate::{completion, host_errors, policy};
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
@@ -37,7 +38,7 @@ enum Action {
 #[command(after_help = "Examples:\n  tcpc set list BLOCKED")]
 struct List {
     /// The set
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(completion::sets))]
     name: String,
     #[command(flatten)]
     which: Which,
@@ -52,10 +53,10 @@ Examples:
   tcpc set del PORTS 8080 --policy web")]
 struct Change {
     /// The set
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(completion::sets))]
     name: String,
     /// Elements, written as in a policy
-    #[arg(value_name = "ELEMENT", required = true)]
+    #[arg(value_name = "ELEMENT", required = true, add = ArgValueCandidates::new(completion::elements))]
     elements: Vec<String>,
     #[command(flatten)]
     which: Which,
@@ -71,7 +72,7 @@ Examples:
   fetch-list | tcpc set replace BLOCKED --from -")]
 struct Replace {
     /// The set
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(completion::sets))]
     name: String,
     /// Where the elements are; `-` is standard input
     #[arg(long, value_name = "FILE")]

@@ -7,12 +7,13 @@ mod text;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 use tcpc_loader::{Counters, LoaderError, Policy};
 
 use crate::exit::Exit;
-use crate::host_errors;
 use crate::ui::Ui;
+use crate::{completion, host_errors};
 use rates::Rates;
 
 /// Arguments.
@@ -30,10 +31,10 @@ Examples:
   tcpc stats --watch 1")]
 pub struct Args {
     /// Policies [default: all that are attached]
-    #[arg(value_name = "POLICY")]
+    #[arg(value_name = "POLICY", add = ArgValueCandidates::new(completion::policies))]
     policies: Vec<String>,
     /// Only those of one cgroup
-    #[arg(long, value_name = "CGROUP")]
+    #[arg(long, value_name = "CGROUP", add = ArgValueCandidates::new(completion::cgroups))]
     cgroup: Option<PathBuf>,
     /// Keys of each counter that are shown, those with the highest counts; 0 for all
     #[arg(long, value_name = "N", default_value_t = 10)]

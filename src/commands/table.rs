@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Map, Value, json};
 use tcpc_lang::show::show_ip;
 use tcpc_loader::tables::{self, Dump, Row};
@@ -11,7 +12,7 @@ use tcpc_stdlib::manifest::state::KeyInfo;
 
 use crate::exit::Exit;
 use crate::ui::Ui;
-use crate::{host_errors, values};
+use crate::{completion, host_errors, values};
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
@@ -40,13 +41,13 @@ Examples:
   tcpc table dump peers web --cgroup /sys/fs/cgroup/web --format json")]
 struct DumpArgs {
     /// Name of the table in the policy
-    #[arg(value_name = "TABLE")]
+    #[arg(value_name = "TABLE", add = ArgValueCandidates::new(completion::tables))]
     table: String,
     /// Policies [default: all that have such a table]
-    #[arg(value_name = "POLICY")]
+    #[arg(value_name = "POLICY", add = ArgValueCandidates::new(completion::policies))]
     policies: Vec<String>,
     /// Only those of one cgroup
-    #[arg(long, value_name = "CGROUP")]
+    #[arg(long, value_name = "CGROUP", add = ArgValueCandidates::new(completion::cgroups))]
     cgroup: Option<PathBuf>,
 }
 
@@ -60,13 +61,13 @@ Examples:
   tcpc table clear peers web --cgroup /sys/fs/cgroup/web")]
 struct ClearArgs {
     /// Name of the table in the policy
-    #[arg(value_name = "TABLE")]
+    #[arg(value_name = "TABLE", add = ArgValueCandidates::new(completion::tables))]
     table: String,
     /// The policy; not needed if only one has such a table
-    #[arg(value_name = "POLICY")]
+    #[arg(value_name = "POLICY", add = ArgValueCandidates::new(completion::policies))]
     policy: Option<String>,
     /// Only one of this cgroup
-    #[arg(long, value_name = "CGROUP")]
+    #[arg(long, value_name = "CGROUP", add = ArgValueCandidates::new(completion::cgroups))]
     cgroup: Option<PathBuf>,
 }
 

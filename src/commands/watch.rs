@@ -6,14 +6,15 @@ mod line;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Map, Value, json};
 use tcpc_lang::diag::{Code, Diagnostic};
 use tcpc_lang::suggest::closest;
 use tcpc_loader::{Emitted, LoaderError, Watcher, Woken};
 
 use crate::exit::Exit;
-use crate::host_errors;
 use crate::ui::Ui;
+use crate::{completion, host_errors};
 pub use filter::{Filter, duration};
 
 /// How often it is looked whether records were lost.
@@ -37,16 +38,16 @@ Examples:
   tcpc watch web --format json --for 10s")]
 pub struct Args {
     /// Policy, as `tcpc list` shows it; not needed if only one is attached
-    #[arg(value_name = "POLICY")]
+    #[arg(value_name = "POLICY", add = ArgValueCandidates::new(completion::policies))]
     policy: Option<String>,
     /// Events [default: all]
-    #[arg(value_name = "EVENT")]
+    #[arg(value_name = "EVENT", add = ArgValueCandidates::new(completion::events))]
     events: Vec<String>,
     /// Only a policy of this cgroup
-    #[arg(long, value_name = "CGROUP")]
+    #[arg(long, value_name = "CGROUP", add = ArgValueCandidates::new(completion::cgroups))]
     cgroup: Option<PathBuf>,
     /// Only records of which this holds, such as `srtt>10ms`
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", add = ArgValueCandidates::new(completion::fields))]
     filter: Vec<String>,
     /// End after so many records
     #[arg(long, value_name = "N")]

@@ -8,6 +8,7 @@
 mod agreement;
 mod callbacks;
 mod commands;
+mod completion;
 mod defaults;
 mod experiment;
 mod fields;

@@ -10,7 +10,7 @@ use tcpc_loader::Key;
 use tcpc_loader::tables::{self, Dump, Row};
 
 use super::commands::{shown, tcpc};
-use super::lab::{Lab, PORT, Pair, Side, lab};
+use super::lab::{Lab, PORT, Pair, Side, lab, say};
 use super::probes::*;
 use super::sys;
 use super::watch::{attach, count, eventually};
@@ -323,6 +323,8 @@ fn the_changes_of_eight_threads_add_up_over_half_a_minute() {
     attach(&lab.client, "shared", SHARED);
     let end = Instant::now() + Duration::from_secs(30);
     let made = storm(&lab, |_| Instant::now() < end);
+    let [v4, v6] = made;
+    say(&format!("{v4} connections over IPv4 and {v6} over IPv6 by eight threads"));
     assert!(made.iter().all(|made| *made > 1_000), "{made:?}");
     assert_sums(&lab, made);
 }
