@@ -13,6 +13,7 @@
 pub mod agree;
 pub mod budget;
 pub mod generate;
+pub mod inputs;
 pub mod random;
 pub mod shrink;
 pub mod tree;

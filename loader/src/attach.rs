@@ -16,6 +16,7 @@ use tcpc_stdlib::unit::{jiffies, jiffies_to_nanos};
 use crate::cgroup::Cgroup;
 use crate::error::LoaderError;
 use crate::features::Prober;
+use crate::form::check_form;
 use crate::image::Image;
 use crate::kfuncs;
 use crate::list::{OtherProgram, programs_of};
@@ -107,6 +108,7 @@ pub fn attach_as(request: AttachRequest, prober: &dyn Prober) -> Result<Attached
         return Err(LoaderError::CgroupRoot(cgroup.path));
     }
     let mut image = Image::parse(&request.object)?;
+    check_form(&request.object)?;
     let name = request.name.unwrap_or_else(|| image.manifest.policy.clone());
     check_name(&name)?;
     if request.ring_bytes.is_some() && image.manifest.state.ring.is_none() {

@@ -47,7 +47,7 @@ impl Image {
     /// Bytes of the policy's constants.
     pub fn constants(&self) -> u64 {
         let constants = self.symbols.iter().filter(|symbol| symbol.section == ".rodata");
-        constants.map(|symbol| symbol.offset + symbol.size).max().unwrap_or(0)
+        constants.map(|symbol| symbol.offset.saturating_add(symbol.size)).max().unwrap_or(0)
     }
 
     /// Every constant that a loader sets is a 32-bit number that the file has.

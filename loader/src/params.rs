@@ -61,7 +61,7 @@ pub fn set_parameters(policy: &Policy, values: &[(String, u64)]) -> Result<(), L
 ///
 /// # Errors
 /// As [`set_parameters`].
-pub(crate) fn start_values<'m>(
+pub fn start_values<'m>(
     manifest: &'m Manifest,
     values: &[(String, u64)],
 ) -> Result<Vec<(&'m str, u64)>, LoaderError> {
@@ -132,7 +132,8 @@ impl<'a> Variables<'a> {
         let symbols = self.policy.record.symbols.iter();
         let mut found = symbols.filter(|one| one.name == symbol && one.section == VARIABLE_SECTION);
         let at = found.next().map(|one| one.offset as usize);
-        at.filter(|at| at.is_multiple_of(8) && at + 8 <= self.size).ok_or_else(|| self.missing(symbol))
+        at.filter(|at| at.is_multiple_of(8) && at.checked_add(8).is_some_and(|end| end <= self.size))
+            .ok_or_else(|| self.missing(symbol))
     }
 
     fn missing(&self, symbol: &str) -> LoaderError {

@@ -88,6 +88,9 @@ pub struct Host {
 
 impl Host {
     /// This host.
+    ///
+    /// # Errors
+    /// It cannot be asked for its kernel's version.
     pub fn probe() -> Result<Host, LoaderError> {
         Ok(Host {
             kernel: probe::kernel()?,

@@ -78,9 +78,17 @@ impl Record {
         let size = map.info().map_err(|error| bad(error.to_string()))?.value_size();
         let mut text = vec![0; size as usize];
         sys::read_element(map.fd().as_fd(), 0, &mut text).map_err(|error| bad(error.to_string()))?;
-        let record: Record = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
+        Record::parse(&text).map_err(bad)
+    }
+
+    /// Reads the document.
+    ///
+    /// # Errors
+    /// In words: it is none, or it is of a later version of tcpc.
+    pub fn parse(text: &[u8]) -> Result<Record, String> {
+        let record: Record = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if record.format > FORMAT {
-            return Err(bad("they were made by a newer version of tcpc".into()));
+            return Err("they were made by a newer version of tcpc".into());
         }
         Ok(record)
     }
