@@ -29,7 +29,10 @@ const TEXTS: &str = include_str!("sets.txt");
 pub fn seeds() -> Vec<Vec<u8>> {
     let files = files_of(&repository("tests/wrong/modules")).into_iter();
     let files = files.filter(|(name, _)| name.ends_with(".txt")).map(|(_, bytes)| bytes);
-    files.chain(TEXTS.lines().map(|line| line.as_bytes().to_vec())).chain([TEXTS.as_bytes().to_vec()]).collect()
+    files
+        .chain(TEXTS.lines().map(|line| line.as_bytes().to_vec()))
+        .chain([TEXTS.as_bytes().to_vec()])
+        .collect()
 }
 
 pub fn run(input: &[u8], features: &mut Features) {
@@ -95,7 +98,8 @@ fn parameters() -> Vec<ParamInfo> {
 
 /// A record with a field of each type, named after it.
 fn records() -> Vec<RecordInfo> {
-    let cell = |ty: &Type| CellInfo { name: ty.name().to_owned(), ty: ty.name().to_owned(), offset: 0, default: 0 };
+    let cell =
+        |ty: &Type| CellInfo { name: ty.name().to_owned(), ty: ty.name().to_owned(), offset: 0, default: 0 };
     let cells = Type::ALL.iter().map(cell).collect();
     vec![RecordInfo { name: "closed".into(), cells, size: 0, lost: String::new(), line: 1 }]
 }

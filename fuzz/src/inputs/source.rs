@@ -14,7 +14,8 @@ use super::features::Features;
 use super::places::{files_of, repository};
 
 /// Folders with policies, good and wrong ones.
-const FOLDERS: &[&str] = &["tests/wrong", "tests/wrong/modules", "tests/compiler/policies", "lang/tests/syntax"];
+const FOLDERS: &[&str] =
+    &["tests/wrong", "tests/wrong/modules", "tests/compiler/policies", "lang/tests/syntax"];
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let std = POLICIES.iter().chain(MODULES).map(|policy| policy.text.as_bytes().to_vec());

@@ -49,7 +49,8 @@ pub fn change(random: &mut Random, object: &mut [u8]) {
     let width = fields[chosen];
     let length = object.len() as u64;
     let donor = random.index(object.len() + 1);
-    let donor: [u8; 8] = object.get(donor..donor + 8).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
+    let donor: [u8; 8] =
+        object.get(donor..donor + 8).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
     let Some(field) = object.get_mut(at..at.saturating_add(width)) else { return };
     let mut bytes = [0; 8];
     bytes[..width].copy_from_slice(field);

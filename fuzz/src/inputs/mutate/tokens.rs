@@ -92,10 +92,38 @@ fn block(random: &mut Random, text: &str) -> String {
 /// A word of the language or of the catalogue, a number, or something that is neither.
 fn word(random: &mut Random) -> String {
     const ODD: &[&str] = &[
-        "->", "==", "..", "{", "}", "(", ")", "=", "+=", "<<", "&", "%", "/", "*", "-", ",", ";", "::", "10.0.0.0/8",
-        "::1", "2001:db8::/32", "\"dctcp\"", "\"\"", "std::datacenter", "é", "\u{202e}", "0.0.0.0/0", "1.5", "_",
+        "->",
+        "==",
+        "..",
+        "{",
+        "}",
+        "(",
+        ")",
+        "=",
+        "+=",
+        "<<",
+        "&",
+        "%",
+        "/",
+        "*",
+        "-",
+        ",",
+        ";",
+        "::",
+        "10.0.0.0/8",
+        "::1",
+        "2001:db8::/32",
+        "\"dctcp\"",
+        "\"\"",
+        "std::datacenter",
+        "é",
+        "\u{202e}",
+        "0.0.0.0/0",
+        "1.5",
+        "_",
     ];
-    const UNITS: &[&str] = &["", "", "ns", "us", "ms", "s", "min", "B", "KB", "MiB", "GB", "bps", "Gbps", "MB/s", "%"];
+    const UNITS: &[&str] =
+        &["", "", "ns", "us", "ms", "s", "min", "B", "KB", "MiB", "GB", "bps", "Gbps", "MB/s", "%"];
     match random.below(8) {
         0 => (*random.one_of(KEYWORDS)).to_owned(),
         1 => random.one_of(EVENTS).name.to_owned(),
