@@ -82,7 +82,7 @@ pub enum Command {
     Disasm(commands::disasm::Args),
     /// Look up an event, a field, an option or any other name
     Doc(commands::doc::Args),
-    /// Explain a diagnostic code
+    /// Explain a diagnostic code, or what a policy does on a connection
     Explain(commands::explain::Args),
     /// Print what a shell needs to complete commands, options and names
     Completions(commands::completions::Args),

@@ -1,5 +1,6 @@
 //! The only place that prints. Text goes out as it comes; JSON is one document at the end.
 
+mod paint;
 mod progress;
 
 use std::io::{IsTerminal, Write};
@@ -14,12 +15,15 @@ use crate::cli::{Color, Format};
 use crate::exit::Exit;
 use crate::render;
 
+pub use paint::Paint;
 use progress::Progress;
 
 /// Where a command reports to.
 pub struct Ui {
     format: Format,
     color: bool,
+    /// On the results.
+    paint: Paint,
     diagnostics: Vec<Value>,
     result: Map<String, Value>,
     /// Whether what is printed goes nowhere any more.
@@ -34,14 +38,15 @@ pub struct Ui {
 impl Ui {
     /// Reads the terminal and `NO_COLOR` where the colour is not said.
     pub fn new(format: Format, color: Color) -> Ui {
-        let color = match color {
+        let wanted = |is_terminal: bool| match color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            Color::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none(),
         };
         Ui {
             format,
-            color,
+            color: wanted(std::io::stderr().is_terminal()),
+            paint: Paint(wanted(std::io::stdout().is_terminal())),
             diagnostics: Vec::new(),
             result: Map::new(),
             deaf: false,
@@ -54,6 +59,11 @@ impl Ui {
     /// Whether the output is for programs.
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// How results are coloured.
+    pub fn paint(&self) -> Paint {
+        self.paint
     }
 
     /// A line or more of the result, for people only.

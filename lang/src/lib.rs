@@ -46,7 +46,24 @@ pub const MOST_DIAGNOSTICS: usize = 200;
 
 /// Parses and checks a policy, with the files that [`modules::load`] has found for it.
 pub fn analyze(source: &source::SourceFile) -> Analysis {
-    let (policy, mut diagnostics) = modules::join(source);
+    let (policy, diagnostics) = modules::join(source);
+    checked(source, policy, diagnostics)
+}
+
+/// The same, with the tests of one more file of the source: they come last.
+pub fn analyze_with_tests(source: &source::SourceFile, file: source::FileId) -> Analysis {
+    let (mut policy, mut diagnostics) = modules::join(source);
+    let (more, found) = parse::parse_file(source, file);
+    diagnostics.extend(found);
+    policy.items.extend(more.items.into_iter().filter(|item| matches!(item, ast::Item::Test(_))));
+    checked(source, policy, diagnostics)
+}
+
+fn checked(
+    source: &source::SourceFile,
+    policy: ast::Policy,
+    mut diagnostics: Vec<diag::Diagnostic>,
+) -> Analysis {
     let (program, found) = check::check(policy, source);
     diagnostics.extend(found);
     if diagnostics.iter().any(diag::Diagnostic::is_error) {

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod eval;
+pub mod explain;
 pub mod guest;
 pub mod kept;
 pub mod meaning;

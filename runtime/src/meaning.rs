@@ -102,6 +102,7 @@ fn run<O: Observer>(
     observer: &mut O,
 ) -> Result<Ran, String> {
     let Some(event) = world.sock.event() else { return Err("no event was raised".into()) };
+    observer.event(event);
     let mut scene = Scene { program, source, event, world, state, observer, ran: Ran::default() };
     scene.ask();
     let mut evaluator = Evaluator::new(program, &mut scene);

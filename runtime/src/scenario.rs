@@ -22,6 +22,7 @@ use crate::vm::{Image, VmError};
 pub use bench::Bench;
 pub use bytes::Bytes;
 pub use engine::{Engine, Ran};
+pub(crate) use leaves::name as leaf_name;
 
 /// Why no test could be run.
 #[derive(Clone, Debug, PartialEq)]

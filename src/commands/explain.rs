@@ -1,46 +1,137 @@
-//! `tcpc explain`: the page about a diagnostic code.
+//! `tcpc explain`: the page about a diagnostic code, or what a policy does on a connection, and why.
 
-use clap_complete::engine::ArgValueCandidates;
+mod flow;
+mod page;
+mod question;
+mod script;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::json;
 use tcpc_lang::diag::{Code, Diagnostic};
+use tcpc_lang::hir::Role;
+use tcpc_runtime::explain::explain;
 
 use crate::completion;
 use crate::exit::Exit;
+use crate::policy;
 use crate::ui::Ui;
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  tcpc explain E0101")]
+#[command(after_help = "\
+A setting is written as after `given` in a test: a field, an option, a parameter, a cell, what the peer's segments carry;
+or it is an argument of the event.
+
+Examples:
+  tcpc explain E0101
+  tcpc explain policy.tcp --event timeout_init --flow '10.0.0.1:40000 -> 10.0.0.2:443'
+  tcpc explain policy.tcp --event rto --role server --set srtt=3ms --set backoff=2
+  tcpc explain policy.tcp --event 'transmit syn' --set 'uto { value = 30 }'")]
 pub struct Args {
-    /// A code, such as `E0101`; without one all codes are listed
-    #[arg(value_name = "CODE", add = ArgValueCandidates::new(completion::codes))]
-    code: Option<String>,
+    /// A diagnostic code, such as `E0101`, or a policy; without one all codes are listed
+    #[arg(value_name = "CODE|POLICY", add = ArgValueCompleter::new(completion::codes_and_files))]
+    what: Option<PathBuf>,
+    #[command(flatten)]
+    asked: Asked,
 }
 
-/// Prints the page, or the list.
-pub fn run(args: &Args, ui: &mut Ui) -> Exit {
-    let Some(wanted) = &args.code else {
-        for code in Code::ALL {
-            ui.say(format!("{}  {}", code.as_str(), code.summary()));
-        }
-        let codes: Vec<_> =
-            Code::ALL.iter().map(|code| json!({"code": code.as_str(), "summary": code.summary()})).collect();
-        ui.set("codes", codes);
-        return Exit::Done;
-    };
-    match Code::ALL.iter().find(|code| code.as_str().eq_ignore_ascii_case(wanted)) {
-        Some(code) => {
-            ui.say(format!("{}: {}\n\n{}", code.as_str(), code.summary(), code.explanation()));
-            ui.set("code", code.as_str());
-            ui.set("text", code.explanation());
-            Exit::Done
-        }
-        None => {
-            let what = format!("there is no diagnostic code `{wanted}`");
-            ui.problem(
-                &Diagnostic::without_place(Code::UnknownCode, what).help("`tcpc explain` lists all codes"),
-            );
-            Exit::Usage
+/// What is asked about a policy.
+#[derive(clap::Args, Debug)]
+pub struct Asked {
+    /// The event, or `transmit SEGMENT`; all that the policy has rules for if it is left out
+    #[arg(long, value_name = "EVENT", add = ArgValueCandidates::new(completion::kernel_events))]
+    event: Option<String>,
+    /// The connection: `LOCAL -> REMOTE`, with ports or without
+    #[arg(long, value_name = "FLOW")]
+    flow: Option<String>,
+    /// The end that it is seen from
+    #[arg(long, value_enum, value_name = "client|server", hide_possible_values = true)]
+    role: Option<End>,
+    /// How the connection, its kernel or the policy's memory is; can be given several times
+    #[arg(long = "set", value_name = "SETTING")]
+    settings: Vec<String>,
+}
+
+/// An end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum End {
+    /// It connects.
+    Client,
+    /// It accepts.
+    Server,
+}
+
+impl From<End> for Role {
+    fn from(end: End) -> Role {
+        match end {
+            End::Client => Role::Client,
+            End::Server => Role::Server,
         }
     }
+}
+
+/// Prints the page, the list of codes, or the explanation.
+pub fn run(args: &Args, ui: &mut Ui) -> Exit {
+    let Asked { event, flow, role, settings } = &args.asked;
+    let about_policy = event.is_some() || flow.is_some() || role.is_some() || !settings.is_empty();
+    match args.what.as_deref() {
+        Some(path) if !page::is_code(path) || (about_policy && path.exists()) => {
+            connection(path, &args.asked, ui)
+        }
+        what if about_policy => {
+            let what = what.map_or("no policy is named".to_owned(), |code| {
+                format!("`{}` is a diagnostic code, and no policy", code.display())
+            });
+            let help = "name the policy's file: `tcpc explain policy.tcp --event EVENT`";
+            ui.problem(&Diagnostic::without_place(Code::NotExplainable, what).help(help));
+            Exit::Usage
+        }
+        Some(code) => page::show(&code.to_string_lossy(), ui),
+        None => page::list(ui),
+    }
+}
+
+/// What a policy does on a connection.
+fn connection(path: &Path, asked: &Asked, ui: &mut Ui) -> Exit {
+    let source = match policy::read_source(path) {
+        Ok(source) => source,
+        Err(problem) => return policy::report_unreadable(&problem, ui),
+    };
+    let analysis = match policy::check(&source, ui) {
+        Ok(analysis) => analysis,
+        Err(exit) => return exit,
+    };
+    let questions = match question::questions(&analysis.program, asked) {
+        Ok(questions) => questions,
+        Err(problem) => {
+            ui.problem(&problem);
+            return Exit::Usage;
+        }
+    };
+    let script = match script::write(asked, &questions).and_then(|script| script.check(&source)) {
+        Ok(script) => script,
+        Err(problems) => {
+            problems.iter().for_each(|problem| ui.problem(problem));
+            return Exit::Usage;
+        }
+    };
+    let paint = ui.paint();
+    let mut explained = Vec::new();
+    for (question, test) in questions.iter().zip(&script.tests) {
+        match explain(&script.program, &script.source, &test.steps) {
+            Ok(explanation) => {
+                ui.say(text::explanation(&explanation, paint));
+                explained.push(json!(explanation));
+            }
+            Err(why) => {
+                ui.say(text::not_raised(&question.name(), &why, paint));
+                explained.push(json!({ "step": question.name(), "not_raised": why }));
+            }
+        }
+    }
+    ui.set("explanations", explained);
+    Exit::Done
 }

@@ -16,6 +16,7 @@ use tcpc_lang::diag::Code;
 use tcpc_lang::read::type_named;
 use tcpc_lang::show::{show, show_element};
 use tcpc_loader::{Policy, Set};
+use tcpc_stdlib::event::EVENTS;
 use tcpc_stdlib::policies::POLICIES;
 use tcpc_stdlib::unit::Type;
 
@@ -199,9 +200,18 @@ pub fn names() -> Vec<CompletionCandidate> {
     reference::entries().iter().map(|entry| candidate(entry.name, "")).collect()
 }
 
-/// Codes of diagnostics.
-pub fn codes() -> Vec<CompletionCandidate> {
-    Code::ALL.iter().map(|code| candidate(code.as_str(), code.summary())).collect()
+/// Codes of diagnostics, files, and the policies of the standard library.
+pub fn codes_and_files(current: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = current.to_string_lossy();
+    let codes = Code::ALL.iter().filter(|code| !typed.is_empty() && code.as_str().starts_with(&*typed));
+    let codes = codes.map(|code| candidate(code.as_str(), code.summary()));
+    codes.chain(files(current)).collect()
+}
+
+/// Events that policies can have rules for.
+pub fn kernel_events() -> Vec<CompletionCandidate> {
+    let events = EVENTS.iter().filter(|event| event.supported);
+    events.map(|event| candidate(event.name, event.doc)).collect()
 }
 
 /// Files, and the policies of the standard library.

@@ -91,6 +91,7 @@ fn json_has_the_documented_fields() {
         ("disasm good.o", 0, &["text"]),
         ("explain E0303", 0, &["code", "text"]),
         ("explain", 0, &["codes"]),
+        ("explain good.tcp --event timeout_init", 0, &["explanations"]),
         ("doc rto", 0, &["entries"]),
         ("doc", 0, &["names"]),
         ("check missing.tcp", 3, &["files"]),

@@ -183,6 +183,8 @@ codes! {
     E0755 BadFilter         Error   "a filter that no record can be compared with";
     E0756 UnmatchedFilter   Error   "a filter that the name of no test contains";
     E0757 NothingToWatch    Error   "tests of no file that could change";
+    E0758 BadFlow           Error   "a flow that is not the two ends of a connection";
+    E0759 NotExplainable    Error   "a question about a policy that has no answer";
     // 08: tests.
     E0801 UnknownSetting    Error   "a setting that a test does not have";
     E0802 UnknownSubject    Error   "a rule, counter or error number that is not there";

@@ -4,6 +4,7 @@ use tcpc_lang::hir::{
     AssignId, CounterId, ExperimentId, Expr, HistogramId, RecordId, RuleId, SendId, Stmt, TableId, Value,
 };
 use tcpc_lang::source::Span;
+use tcpc_stdlib::event::Event;
 use tcpc_stdlib::field::Field;
 use tcpc_stdlib::option::SockOption;
 
@@ -11,6 +12,8 @@ use crate::mock::Errno;
 
 /// Is told what happens, in the order in which it does. `()` listens to nothing.
 pub trait Observer {
+    /// An event was raised.
+    fn event(&mut self, _event: &'static Event) {}
     /// A rule of the event was tried, and runs if its condition held; one without a condition always does. Its parts
     /// were told before. Rules behind the end of the event are not tried.
     fn rule(&mut self, _rule: RuleId, _runs: bool) {}
@@ -25,6 +28,9 @@ pub trait Observer {
 impl Observer for () {}
 
 impl<O: Observer> Observer for &mut O {
+    fn event(&mut self, event: &'static Event) {
+        (**self).event(event);
+    }
     fn rule(&mut self, rule: RuleId, runs: bool) {
         (**self).rule(rule, runs);
     }

@@ -1,6 +1,6 @@
 //! The names in an expectation that did not hold, with what was found for each.
 
-use tcpc_lang::hir::{Expr, ExprKind, Role};
+use tcpc_lang::hir::{Expr, ExprKind, Program, Role};
 use tcpc_lang::show::{show, show_value};
 use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::unit::Type;
@@ -16,7 +16,7 @@ pub fn actual<E: Engine>(expr: &Expr, bench: &mut Bench<'_, E>, source: &SourceF
     collect(expr, &mut leaves);
     let mut actual: Vec<Actual> = Vec::new();
     for leaf in leaves {
-        let name = name(leaf, bench, source);
+        let name = name(leaf, bench.program, source);
         if actual.iter().all(|known| known.name != name) {
             actual.push(Actual { name, value: value(leaf, bench) });
         }
@@ -48,7 +48,8 @@ fn collect<'a>(expr: &'a Expr, leaves: &mut Vec<&'a Expr>) {
     }
 }
 
-fn name<E: Engine>(leaf: &Expr, bench: &Bench<'_, E>, source: &SourceFile) -> String {
+/// A name as a policy writes it, where it stands in the text or in what is put in for another name.
+pub fn name(leaf: &Expr, program: &Program, source: &SourceFile) -> String {
     match &leaf.kind {
         ExprKind::Field(field) => field.name.to_string(),
         ExprKind::Option(option) => option.name.to_string(),
@@ -56,11 +57,11 @@ fn name<E: Engine>(leaf: &Expr, bench: &Bench<'_, E>, source: &SourceFile) -> St
         ExprKind::Reply(_) | ExprKind::HasReply => "reply".to_string(),
         ExprKind::IsRole(_) => "role".to_string(),
         ExprKind::Counter(id) => {
-            let counter = bench.program.counters.get(id.index());
+            let counter = program.counters.get(id.index());
             format!("counter {}", counter.map_or("", |counter| &counter.name))
         }
         ExprKind::RuleHits(id) => {
-            let rule = bench.program.rules.get(id.index());
+            let rule = program.rules.get(id.index());
             format!("rule {}", rule.map_or("", |rule| &rule.name))
         }
         _ => source.slice(leaf.span).to_string(),
