@@ -9,18 +9,6 @@ use crate::check::words;
 use crate::show::{show, show_element};
 use crate::token::{Token, lex};
 
-/// The types that a parameter can have.
-pub const PARAM_TYPES: &[Type] = &[
-    Type::Bool,
-    Type::Int,
-    Type::Duration,
-    Type::Size,
-    Type::Rate,
-    Type::Percent,
-    Type::Packets,
-    Type::Port,
-];
-
 /// The least and the most that a value of a scalar type can be.
 pub fn natural_range(ty: Type) -> (u64, u64) {
     match ty {

@@ -95,6 +95,9 @@ pub const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
 /// The multiplier of `hash`.
 pub const HASH_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// The share that is everything: shares are counted in 2^-32.
+pub const WHOLE: u64 = 1 << 32;
+
 /// The number below 2^32 that is drawn for a connection with this socket cookie: `sample` on a rule holds if
 /// it is below the share. Mixed twice, as cookies are counted up and neighbours must not share bits.
 pub const fn draw(cookie: u64) -> u32 {

@@ -65,6 +65,17 @@ impl Type {
         Type::ALL.iter().copied().find(|ty| ty.name() == name)
     }
 
+    /// The types of what a record can hold, the addresses last.
+    #[rustfmt::skip]
+    pub const RECORDED: &'static [Type] = &[
+        Type::Bool, Type::Int, Type::Duration, Type::Size, Type::Rate, Type::Percent, Type::Packets,
+        Type::Port, Type::State, Type::Family, Type::Ip,
+    ];
+    /// Those that one 64-bit number holds: what a cell of a row can be.
+    pub const CELLS: &'static [Type] = Type::RECORDED.split_at(10).0;
+    /// Those whose values are written as numbers: what a parameter can be.
+    pub const NUMBERS: &'static [Type] = Type::RECORDED.split_at(8).0;
+
     /// Every type, in the order of the reference page.
     #[rustfmt::skip]
     pub const ALL: &'static [Type] = &[

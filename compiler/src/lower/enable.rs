@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use tcpc_lang::hir::{Program, Rule, RuleKind};
-use tcpc_stdlib::builtin::{HASH_FACTOR, HASH_START};
+use tcpc_stdlib::builtin::{HASH_FACTOR, HASH_START, WHOLE};
 use tcpc_stdlib::enable::{enabling_call, enabling_option};
 use tcpc_stdlib::event::{Event, event};
 use tcpc_stdlib::header::{self, kernel_kind};
@@ -17,9 +17,6 @@ use tcpc_stdlib::option::option;
 use super::prerequisite::{Prerequisite, Wanted, widen};
 use super::{Lowerer, context_field, kernel_helper};
 use crate::ir::{BinaryOp, CondOp, InstData, Value};
-
-/// The share that is everyone, in 2^-32.
-pub const ALL: u64 = 1 << 32;
 
 /// What the sockets of a program ask for, and in which events.
 #[derive(Default)]
@@ -80,7 +77,7 @@ impl Enabling {
     }
 
     fn add(&mut self, at: &str, flag: u32, rule: &Rule) {
-        let share = if at == "tcp_listen" { ALL } else { rule.sample.unwrap_or(ALL) };
+        let share = if at == "tcp_listen" { WHOLE } else { rule.sample.unwrap_or(WHOLE) };
         self.request(at, |request| {
             let known = request.shares.entry(flag).or_default();
             *known = share.max(*known);
@@ -88,7 +85,7 @@ impl Enabling {
     }
 
     fn add_prerequisites(&mut self, event: &Event, rule: &Rule, program: &Program) {
-        let share = rule.sample.unwrap_or(ALL);
+        let share = rule.sample.unwrap_or(WHOLE);
         if let Some(row) = enabling_option(event.name) {
             for at in event.enabled_in {
                 self.request(at, |request| widen(&mut request.others, Wanted::Option(row), share, program));
@@ -148,8 +145,8 @@ impl Lowerer<'_> {
             return;
         }
         let done = self.b.new_block();
-        let always = by_share.get(&ALL).copied().unwrap_or(0);
-        let mut sampled = by_share.into_iter().filter(|(share, _)| *share < ALL).rev();
+        let always = by_share.get(&WHOLE).copied().unwrap_or(0);
+        let mut sampled = by_share.into_iter().filter(|(share, _)| *share < WHOLE).rev();
         let mut wanted = self.b.number(u64::from(always));
         if always == 0
             && let Some((largest, flags)) = sampled.next()

@@ -1,7 +1,7 @@
 //! Experiments: which arm a connection is in, and what becomes of it.
 
 use tcpc_lang::hir::{ExperimentId, Expr};
-use tcpc_stdlib::builtin::{HASH_FACTOR, HASH_START};
+use tcpc_stdlib::builtin::{HASH_FACTOR, HASH_START, WHOLE};
 use tcpc_stdlib::manifest::state::{ArmInfo, ExperimentInfo, MetricInfo, OUTCOME_MAX, OUTCOME_NUMBERS};
 use tcpc_stdlib::unit::Unit;
 
@@ -13,8 +13,6 @@ use crate::object::DataType;
 
 /// Bytes of one number.
 const NUMBER: u64 = 8;
-/// All numbers that are drawn.
-const ALL: u64 = 1 << 32;
 
 impl Lowerer<'_> {
     /// Says what the experiments are, and gives each of their numbers its place.
@@ -82,7 +80,7 @@ impl Lowerer<'_> {
             hash = self.b.binary(BinaryOp::Xor, spread, upper);
         }
         let drawn = self.b.binary_imm(BinaryOp::And, hash, u64::from(u32::MAX));
-        for (bound, op, outside) in [(arm.low, CondOp::Ge, 0), (arm.high, CondOp::Lt, ALL)] {
+        for (bound, op, outside) in [(arm.low, CondOp::Ge, 0), (arm.high, CondOp::Lt, WHOLE)] {
             if bound != outside {
                 let (inside, bound) = (self.b.new_block(), self.b.number(bound));
                 self.b.branch(op, drawn, bound, inside, no);

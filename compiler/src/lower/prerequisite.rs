@@ -5,13 +5,13 @@
 //! runs without the events, on kernels that do not have them, asks for none there.
 
 use tcpc_lang::hir::{Program, Requirement};
+use tcpc_stdlib::builtin::WHOLE;
 use tcpc_stdlib::enable::{EnablingCall, EnablingOption};
 use tcpc_stdlib::feature::{Feature, FeatureKind, feature};
 use tcpc_stdlib::kfunc::{Kfunc, kfunc};
 use tcpc_stdlib::option::option;
 
 use super::Lowerer;
-use super::enable::ALL;
 use crate::ir::{CondOp, InstData};
 
 /// The kernel function that gives the context which others take.
@@ -73,7 +73,7 @@ impl Lowerer<'_> {
                 self.b.switch_to(has);
                 self.may_lack_kfuncs |= matches!(one.what, Wanted::Call(_));
             }
-            if one.share < ALL {
+            if one.share < WHOLE {
                 let (drawn, share) = (self.draw(), self.b.number(one.share));
                 let some = self.b.new_block();
                 self.b.branch(CondOp::Lt, drawn, share, some, done);

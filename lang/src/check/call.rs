@@ -1,6 +1,6 @@
 //! Calls: built-in functions, and the policy's own.
 
-use tcpc_stdlib::builtin::{BUILTINS, Builtin, BuiltinId, builtin};
+use tcpc_stdlib::builtin::{BUILTINS, Builtin, BuiltinId, WHOLE, builtin};
 use tcpc_stdlib::unit::{Type, Unit};
 
 use super::declare::GlobalKind;
@@ -160,7 +160,7 @@ impl<'a> Checker<'a> {
         let wanted = Wanted { ty: Type::Percent, unit: Unit::Plain, who: "`sample`" };
         let value = self.constant(share, &wanted)?;
         let crate::hir::Value::Number(number) = value else { return None };
-        if number > 1 << 32 {
+        if number > WHOLE {
             return self.fail(Diagnostic::new(
                 Code::ValueOutOfRange,
                 "a share is at most 100%",
@@ -168,7 +168,7 @@ impl<'a> Checker<'a> {
                 "more than all",
             ));
         }
-        if number == 0 || number == 1 << 32 {
+        if number == 0 || number == WHOLE {
             let always = if number == 0 { "never" } else { "always" };
             self.report(Diagnostic::new(
                 Code::ConstantTest,

@@ -1,6 +1,6 @@
 //! Experiments: arms are rules under one more condition, outcomes are rules of their own.
 
-use tcpc_stdlib::builtin::BuiltinId;
+use tcpc_stdlib::builtin::{BuiltinId, WHOLE};
 use tcpc_stdlib::event::{ESTABLISHED, Event, event};
 use tcpc_stdlib::field::field;
 use tcpc_stdlib::kernel::tcp_state;
@@ -26,8 +26,6 @@ const METRICS: &[&str] = &["retransmit_rate", "srtt", "bytes", "duration"];
 const SINCE: &str = "_established_at";
 /// The most arms.
 const ARMS_MAX: usize = 16;
-/// All numbers that are drawn.
-const ALL: u64 = 1 << 32;
 
 /// The arm that rules are checked for.
 #[derive(Clone)]
@@ -126,9 +124,9 @@ impl<'a> Checker<'a> {
         let total: u64 = weights.iter().sum::<u64>().max(1);
         let mut below = 0u64;
         let bounds = weights.iter().map(|weight| {
-            let low = u128::from(below) * u128::from(ALL) / u128::from(total);
+            let low = u128::from(below) * u128::from(WHOLE) / u128::from(total);
             below = below.saturating_add(*weight);
-            (low as u64, (u128::from(below) * u128::from(ALL) / u128::from(total)) as u64)
+            (low as u64, (u128::from(below) * u128::from(WHOLE) / u128::from(total)) as u64)
         });
         arms.iter()
             .zip(bounds)

@@ -15,21 +15,6 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, Histogram, HistogramId, Record, RecordField, RecordId, StmtKind};
 use crate::source::{FileId, Span};
 
-/// The types that a field of a record can have.
-const FIELD_TYPES: &[Type] = &[
-    Type::Bool,
-    Type::Int,
-    Type::Duration,
-    Type::Size,
-    Type::Rate,
-    Type::Percent,
-    Type::Packets,
-    Type::Port,
-    Type::Ip,
-    Type::State,
-    Type::Family,
-];
-
 impl<'a> Checker<'a> {
     /// `observe NAME = EXPR`.
     pub(super) fn observe(&mut self, name: &'a Name, value: &'a Ast, span: Span) -> Option<StmtKind> {
@@ -140,7 +125,7 @@ impl<'a> Checker<'a> {
     }
 
     fn record_field_type(&mut self, name: &Name) -> Option<Type> {
-        let found = Type::named(&name.text).filter(|ty| FIELD_TYPES.contains(ty));
+        let found = Type::named(&name.text).filter(|ty| Type::RECORDED.contains(ty));
         if found.is_some() {
             return found;
         }
@@ -150,7 +135,7 @@ impl<'a> Checker<'a> {
             name.span,
             "not a type of a field",
         );
-        let types = FIELD_TYPES.iter().map(|ty| ty.name());
+        let types = Type::RECORDED.iter().map(|ty| ty.name());
         let mut diagnostic = did_you_mean(diagnostic, &name.text, name.span, types.clone());
         if diagnostic.suggestion.is_none() {
             diagnostic = diagnostic.help(format!("a field is {}", words::list(types, "or")));

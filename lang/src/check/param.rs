@@ -12,7 +12,7 @@ use super::{Checker, Place, Scope, fold, words};
 use crate::ast::{self, Expr as Ast, ExprKind as AstKind, Name};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, Given, Param, ParamId, Value};
-use crate::read::{PARAM_TYPES, natural_range};
+use crate::read::natural_range;
 use crate::show::show;
 use crate::source::Span;
 
@@ -29,7 +29,7 @@ impl<'a> Checker<'a> {
         };
         let value = self.value(&item.value)?;
         let ty = declared.unwrap_or(value.ty);
-        if !PARAM_TYPES.contains(&ty) {
+        if !Type::NUMBERS.contains(&ty) {
             return self.fail(no_param(&format!("{} cannot be a parameter", words::a(ty)), value.span));
         }
         let who = format!("the parameter `{}`", item.name.text);
@@ -53,7 +53,7 @@ impl<'a> Checker<'a> {
 
     /// A type by name, if parameters can have it.
     fn param_type(&mut self, name: &Name) -> Option<Type> {
-        if let Some(ty) = PARAM_TYPES.iter().find(|ty| ty.name() == name.text) {
+        if let Some(ty) = Type::NUMBERS.iter().find(|ty| ty.name() == name.text) {
             return Some(*ty);
         }
         let known = Type::ALL.iter().any(|ty| ty.name() == name.text);
@@ -62,7 +62,7 @@ impl<'a> Checker<'a> {
             false => format!("there is no type `{}`", name.text),
         };
         let diagnostic = no_param(&message, name.span);
-        self.fail(match closest(&name.text, PARAM_TYPES.iter().map(|ty| ty.name())) {
+        self.fail(match closest(&name.text, Type::NUMBERS.iter().map(|ty| ty.name())) {
             Some(meant) if !known => {
                 diagnostic.help(format!("did you mean `{meant}`?")).suggest(name.span, meant)
             }
@@ -238,7 +238,7 @@ impl<'a> Checker<'a> {
 }
 
 fn no_param(message: &str, span: Span) -> Diagnostic {
-    let types = words::list(PARAM_TYPES.iter().map(|ty| ty.name()), "or");
+    let types = words::list(Type::NUMBERS.iter().map(|ty| ty.name()), "or");
     Diagnostic::new(Code::ParameterType, message, span, "not a number that can be set")
         .help(format!("parameters are of the type {types}"))
 }

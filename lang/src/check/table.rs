@@ -22,20 +22,6 @@ const KEYS_MAX: usize = 4;
 /// Cells at most, of a table's row and of the connection's memory.
 const CELLS_MAX: usize = 32;
 
-/// The types that cells have.
-const CELL_TYPES: &[Type] = &[
-    Type::Bool,
-    Type::Int,
-    Type::Duration,
-    Type::Size,
-    Type::Rate,
-    Type::Percent,
-    Type::Packets,
-    Type::Port,
-    Type::State,
-    Type::Family,
-];
-
 /// The unit that a bare number for a cell of a type was probably meant in.
 pub(super) fn unit_of(ty: Type) -> Unit {
     match ty {
@@ -241,12 +227,12 @@ impl<'a> Checker<'a> {
                 span,
                 "no type, field or option that could be a key",
             );
-            let types = CELL_TYPES.iter().map(|ty| ty.name()).chain(["ip"]);
+            let types = Type::CELLS.iter().map(|ty| ty.name()).chain(["ip"]);
             let fields = tcpc_stdlib::field::FIELDS.iter().map(|field| field.name);
             let candidates = types.chain(fields.filter(|name| !name.is_empty()));
             return self.fail(did_you_mean(diagnostic, text, span, candidates));
         };
-        if ty != Type::Ip && !CELL_TYPES.contains(&ty) {
+        if ty != Type::Ip && !Type::CELLS.contains(&ty) {
             let diagnostic = Diagnostic::new(
                 Code::CellType,
                 format!("{} cannot be a part of a key", words::a(ty)),
@@ -337,7 +323,7 @@ impl<'a> Checker<'a> {
     }
 
     fn cell_type(&mut self, name: &Name) -> Option<Type> {
-        if let Some(ty) = CELL_TYPES.iter().copied().find(|ty| ty.name() == name.text) {
+        if let Some(ty) = Type::CELLS.iter().copied().find(|ty| ty.name() == name.text) {
             return Some(ty);
         }
         let is_type = Type::ALL.iter().any(|ty| ty.name() == name.text);
@@ -349,9 +335,9 @@ impl<'a> Checker<'a> {
             "not a cell's type",
         );
         let mut diagnostic =
-            did_you_mean(diagnostic, &name.text, name.span, CELL_TYPES.iter().map(|ty| ty.name()));
+            did_you_mean(diagnostic, &name.text, name.span, Type::CELLS.iter().map(|ty| ty.name()));
         if diagnostic.suggestion.is_none() {
-            let types = words::list(CELL_TYPES.iter().map(|ty| ty.name()), "and");
+            let types = words::list(Type::CELLS.iter().map(|ty| ty.name()), "and");
             diagnostic = diagnostic.help(format!("the types are {types}"));
         }
         self.fail(diagnostic)

@@ -4,7 +4,7 @@
 //! rules are all for a share of the connections is asked for on the largest of these shares; listeners always ask.
 
 use tcpc_lang::hir::{Program, Rule, RuleKind};
-use tcpc_stdlib::builtin::draw;
+use tcpc_stdlib::builtin::{WHOLE, draw};
 use tcpc_stdlib::enable::{ENABLING_CALLS, ENABLING_OPTIONS};
 use tcpc_stdlib::event::{Event, event};
 use tcpc_stdlib::feature::FeatureKind;
@@ -85,7 +85,7 @@ impl<O: Observer> Scene<'_, O> {
     fn flags(&self) -> u32 {
         let mut flags = 0;
         for rule in &self.program.rules {
-            let share = if self.event.name == "tcp_listen" { u64::MAX } else { share_of(rule) };
+            let share = if self.event.name == "tcp_listen" { WHOLE } else { share_of(rule) };
             if self.is_drawn(share) {
                 flags |= self.flags_of(rule);
             }
@@ -122,7 +122,7 @@ impl<O: Observer> Scene<'_, O> {
 
 /// The share of the connections that a rule is for, in 2^-32.
 fn share_of(rule: &Rule) -> u64 {
-    rule.sample.unwrap_or(u64::MAX)
+    rule.sample.unwrap_or(WHOLE)
 }
 
 /// Whether a rule looks at the options of a SYN at a time when the kernel has it only if it was kept.
