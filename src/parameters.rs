@@ -68,12 +68,20 @@ pub fn values(
     Ok(values)
 }
 
-fn one(setting: &str, policy: &str, known: &[ParamInfo]) -> Result<(String, u64), Diagnostic> {
+/// The name and the value of `NAME=VALUE`, whatever they are.
+///
+/// # Errors
+/// It is not of this form.
+pub fn parts(setting: &str) -> Result<(&str, &str), Diagnostic> {
     let Some((name, text)) = setting.split_once('=') else {
         let what = format!("`{setting}` sets no parameter");
         return Err(Diagnostic::without_place(Code::ParameterValue, what).help("write `NAME=VALUE`"));
     };
-    let (name, text) = (name.trim(), text.trim());
+    Ok((name.trim(), text.trim()))
+}
+
+fn one(setting: &str, policy: &str, known: &[ParamInfo]) -> Result<(String, u64), Diagnostic> {
+    let (name, text) = parts(setting)?;
     let Some(info) = known.iter().find(|info| info.name == name) else {
         return Err(unknown(name, policy, known));
     };

@@ -10,7 +10,7 @@ use tcpc_lang::show::show;
 use tcpc_loader::{LoaderError, Parameter, Policy};
 
 use crate::exit::Exit;
-use crate::parameters::{type_of, unknown, values};
+use crate::parameters::{parts, type_of, unknown, values};
 use crate::ui::Ui;
 use crate::{completion, host_errors, table};
 
@@ -105,6 +105,11 @@ fn get(args: &Get, ui: &mut Ui) -> Result<Exit, Exit> {
 }
 
 fn set(args: &Set, ui: &mut Ui) -> Result<Exit, Exit> {
+    // What is wrong on any host is said before this one is asked.
+    if let Some(problem) = args.settings.iter().find_map(|setting| parts(setting).err()) {
+        ui.problem(&problem);
+        return Err(Exit::Usage);
+    }
     let policy = args.which.find(ui)?;
     let values = values(&args.settings, &policy.name, &policy.record.manifest.state.params);
     let values = values.map_err(|problem| {

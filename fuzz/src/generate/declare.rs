@@ -1,6 +1,6 @@
 //! Random declarations.
 
-use tcpc_lang::read::{PARAM_TYPES, natural_range};
+use tcpc_lang::read::natural_range;
 use tcpc_stdlib::event::{EVENTS, Event};
 use tcpc_stdlib::header::{EXPERIMENTAL_KINDS, KERNEL_EXIDS, kernel_kind};
 use tcpc_stdlib::policies::MODULES;
@@ -85,7 +85,7 @@ impl Maker<'_> {
     }
 
     fn param(&mut self) -> Node {
-        let ty = self.random.pick(PARAM_TYPES);
+        let ty = self.random.pick(Type::NUMBERS);
         let natural = natural_range(ty);
         let mut range = natural;
         if self.random.one_in(2) && ty != Type::Bool {

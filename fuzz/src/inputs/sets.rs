@@ -5,7 +5,7 @@
 use tcpc::{Filter, duration, elements, parameter_values, render};
 use tcpc_lang::diag::Diagnostic;
 use tcpc_lang::modules::load;
-use tcpc_lang::read::{self, PARAM_TYPES};
+use tcpc_lang::read;
 use tcpc_lang::source::SourceFile;
 use tcpc_loader::{Emitted, Key};
 use tcpc_stdlib::manifest::state::{CellInfo, ParamInfo, RecordInfo};
@@ -54,7 +54,7 @@ pub fn run(input: &[u8], features: &mut Features) {
 }
 
 fn one(text: &str, features: &mut Features) {
-    for ty in PARAM_TYPES {
+    for ty in Type::NUMBERS {
         match read::number(*ty, text) {
             Ok(_) => features.said("number", ty.name()),
             Err(unreadable) => features.said("no number", &unreadable.why),
@@ -93,7 +93,7 @@ fn parameters() -> Vec<ParamInfo> {
         range: read::natural_range(*ty),
         line: 1,
     };
-    PARAM_TYPES.iter().map(parameter).collect()
+    Type::NUMBERS.iter().map(parameter).collect()
 }
 
 /// A record with a field of each type, named after it.
