@@ -30,6 +30,7 @@ mod image;
 mod kfuncs;
 mod list;
 mod mounts;
+pub mod observe;
 mod params;
 pub mod pins;
 mod preflight;

@@ -9,11 +9,11 @@
 use std::ffi::CString;
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use tcpc_stdlib::kernel::{ATTACH_TYPE_SOCK_OPS, CGROUP_PROGRAMS_MAX, PROG_TYPE_SOCK_OPS};
+use tcpc_stdlib::kernel::{ATTACH_TYPE_SOCK_OPS, CGROUP_PROGRAMS_MAX, MAP_TYPE_RINGBUF, PROG_TYPE_SOCK_OPS};
 
 // `enum bpf_cmd`.
 const BPF_MAP_CREATE: libc::c_int = 0;
@@ -70,6 +70,22 @@ pub fn make_array(value_size: u32) -> io::Result<OwnedFd> {
     let mut attribute = Attribute { map_type: BPF_MAP_TYPE_ARRAY, key_size: 4, value_size, max_entries: 1 };
     let fd = bpf(BPF_MAP_CREATE, &mut attribute)?;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Makes a ring buffer; `bytes` is a power of two and a multiple of the page size.
+pub fn make_ring(bytes: u32) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Attribute {
+        map_type: u32,
+        key_size: u32,
+        value_size: u32,
+        max_entries: u32,
+    }
+    let mut attribute =
+        Attribute { map_type: MAP_TYPE_RINGBUF, key_size: 0, value_size: 0, max_entries: bytes };
+    let fd = bpf(BPF_MAP_CREATE, &mut attribute)?;
+    // SAFETY: as above.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
@@ -130,6 +146,19 @@ fn load_program_of(program_type: u32, code: &[u64]) -> io::Result<OwnedFd> {
 
 /// Attaches a sock_ops program to a cgroup for as long as what is returned is kept.
 pub fn link_program(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    link(program, cgroup, ATTACH_TYPE_SOCK_OPS)
+}
+
+/// Lets no packet reach the sockets of a cgroup for as long as what is returned is kept. `code` is a program that
+/// lets none pass.
+pub fn link_ingress(code: &[u64], cgroup: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    const BPF_PROG_TYPE_CGROUP_SKB: u32 = 8;
+    const BPF_CGROUP_INET_INGRESS: u32 = 0;
+    let program = load_program_of(BPF_PROG_TYPE_CGROUP_SKB, code)?;
+    link(program.as_fd(), cgroup, BPF_CGROUP_INET_INGRESS)
+}
+
+fn link(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
     #[repr(C)]
     struct Attribute {
         program: u32,
@@ -140,7 +169,7 @@ pub fn link_program(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>) -> io::Resu
     let mut attribute = Attribute {
         program: program.as_raw_fd() as u32,
         target: cgroup.as_raw_fd() as u32,
-        attach_type: ATTACH_TYPE_SOCK_OPS,
+        attach_type,
         flags: 0,
     };
     let fd = bpf(BPF_LINK_CREATE, &mut attribute)?;

@@ -29,7 +29,7 @@ use crate::cgroup::cgroup2_mount;
 use crate::features::{Answer, Prober, Question};
 use crate::sys;
 use program::Action;
-pub use program::slot;
+pub use program::{nothing, slot};
 
 /// The kernel's own description of its types.
 const BTF: &str = "/sys/kernel/btf/vmlinux";

@@ -3,6 +3,7 @@
 mod filter;
 mod find;
 mod junit;
+mod kernel;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -10,8 +11,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 use tcpc_compiler::{Options, object};
+use tcpc_lang::Analysis;
 use tcpc_lang::diag::{Code, Diagnostic};
 use tcpc_lang::hir::Program;
+use tcpc_lang::source::SourceFile;
 use tcpc_runtime::report::{Report, render_all};
 use tcpc_runtime::scenario::run_tests_telling;
 
@@ -30,6 +33,7 @@ Examples:
   tcpc test policies/ --filter datacenter
   tcpc test policies/ --junit report.xml
   tcpc test policy.tcp --watch
+  tcpc test policy.tcp --kernel
   tcpc test policy.tcp --object policy.o")]
 pub struct Args {
     /// Policy files, or folders to look for `*.tcp` in; `std::NAME` is a policy of the standard library
@@ -47,6 +51,10 @@ pub struct Args {
     /// Run the tests again when a file of the policies changes, until ctrl-c
     #[arg(long)]
     watch: bool,
+    /// Run the tests on real connections of the running kernel too, as far as each can be set up; both must agree
+    /// (needs root)
+    #[arg(long, conflicts_with_all = ["junit", "watch"])]
+    kernel: bool,
 }
 
 /// The tests of a policy that were run.
@@ -93,6 +101,9 @@ fn once(args: &Args, disk: &Disk, ui: &mut Ui) -> Exit {
             &Diagnostic::without_place(Code::BadObject, what).help("name the policy that it was built from"),
         );
         return Exit::Usage;
+    }
+    if args.kernel {
+        return kernel::run(&files, args, disk, ui);
     }
     let mut worst = Exit::Done;
     let (mut tested, mut unbuilt, mut names) = (Vec::new(), Vec::new(), Vec::new());
@@ -158,15 +169,8 @@ fn write_junit(path: &Path, tested: &[Tested], unbuilt: &[Unbuilt], ui: &mut Ui)
 fn test(file: &Path, args: &Args, disk: &Disk, names: &mut Vec<String>, ui: &mut Ui) -> Result<Tested, Exit> {
     let (source, analysis) = policy::analyze(disk, file, ui)?;
     names.extend(analysis.program.tests.iter().map(|test| test.name.clone()));
-    let object = match &args.object {
-        Some(path) => {
-            let bytes = disk.read_input(path).map_err(|problem| policy::report_unreadable(&problem, ui))?;
-            require_same_rules(path, &bytes, &analysis.program, ui)?;
-            bytes
-        }
-        // Which HZ does not matter: each test sets its own, as a loader does.
-        None => policy::compile(&source, &analysis, &Options { hz: 1000, stats: true }, ui)?.object,
-    };
+    // Which HZ does not matter: each test sets its own, as a loader does.
+    let object = object_of(&source, &analysis, args, 1000, disk, ui)?;
     let filter = args.filter.as_deref();
     let wanted = |name: &str| filter.is_none_or(|part| name.contains(part));
     ui.expect_steps(analysis.program.tests.iter().filter(|test| wanted(&test.name)).count());
@@ -187,6 +191,23 @@ fn test(file: &Path, args: &Args, disk: &Disk, names: &mut Vec<String>, ui: &mut
             Err(Exit::Policy)
         }
     }
+}
+
+/// The object that the tests are run on: the one that was named, or one that is built.
+fn object_of(
+    source: &SourceFile,
+    analysis: &Analysis,
+    args: &Args,
+    hz: u32,
+    disk: &Disk,
+    ui: &mut Ui,
+) -> Result<Vec<u8>, Exit> {
+    let Some(path) = &args.object else {
+        return Ok(policy::compile(source, analysis, &Options { hz, stats: true }, ui)?.object);
+    };
+    let bytes = disk.read_input(path).map_err(|problem| policy::report_unreadable(&problem, ui))?;
+    require_same_rules(path, &bytes, &analysis.program, ui)?;
+    Ok(bytes)
 }
 
 /// Refuses an object that says of itself that it was built from other rules.

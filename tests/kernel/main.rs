@@ -9,6 +9,7 @@ mod agreement;
 mod callbacks;
 mod commands;
 mod completion;
+mod connections;
 mod defaults;
 mod experiment;
 mod fields;

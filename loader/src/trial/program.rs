@@ -66,6 +66,11 @@ pub fn field(field: &Field) -> Vec<u64> {
     vec![load, number(0, RETURN_OK), exit()]
 }
 
+/// A program that returns 0.
+pub fn nothing() -> Vec<u64> {
+    vec![number(0, 0), exit()]
+}
+
 /// The only family that an option is for.
 pub fn family_of(option: &SockOption) -> Option<u32> {
     match option.family {

@@ -1,0 +1,40 @@
+//! What a policy looks at: that alone must be as a test gives it.
+
+use std::collections::BTreeSet;
+
+use tcpc_lang::hir::{Expr, ExprKind, Program};
+use tcpc_stdlib::builtin::BuiltinId;
+use tcpc_stdlib::event::Event;
+
+/// The kernel names of the fields that the rules of an event read.
+pub fn fields_in(program: &Program, event: &Event) -> BTreeSet<&'static str> {
+    let mut fields = BTreeSet::new();
+    for rule in &program.rules {
+        if rule.events.iter().any(|one| one.number == event.number) {
+            rule.any(program, &mut |expr| keep(expr, &mut fields));
+        }
+    }
+    fields
+}
+
+/// The kernel names of the fields that an expression reads.
+pub fn fields_of(expr: &Expr) -> BTreeSet<&'static str> {
+    let mut fields = BTreeSet::new();
+    expr.any(&mut |expr| keep(expr, &mut fields));
+    fields
+}
+
+fn keep(expr: &Expr, fields: &mut BTreeSet<&'static str>) -> bool {
+    if let ExprKind::Field(field) = &expr.kind {
+        fields.insert(field.kernel);
+    }
+    false
+}
+
+/// Whether what the policy does depends on what is not the same twice: random numbers and the clock.
+pub fn is_repeatable(program: &Program) -> bool {
+    let drawn = |expr: &Expr| {
+        matches!(expr.kind, ExprKind::Call(BuiltinId::Random | BuiltinId::Sample | BuiltinId::Now, _))
+    };
+    !program.rules.iter().any(|rule| rule.any(program, &mut |expr| drawn(expr)))
+}
