@@ -4,6 +4,7 @@ use tcpc_lang::hir::{AssignId, Expr, ExprKind, SendId, Value as Constant};
 use tcpc_stdlib::kernel::CONGESTION_NAME_MAX;
 use tcpc_stdlib::manifest::FAILURE_SLOTS;
 use tcpc_stdlib::option::SockOption;
+use tcpc_stdlib::unit::Type;
 
 use super::{Lowerer, kernel_helper};
 use crate::ir::{BinaryOp, CondOp, InstData, Size, SlotPurpose, UnaryOp, Value};
@@ -61,12 +62,19 @@ impl Lowerer<'_> {
         (self.b.value(InstData::ConstantAddr(constant, 0)), CONGESTION_NAME_MAX as u64)
     }
 
-    /// A number goes through the stack. One that is computed is held below the option's maximum, so that
-    /// cutting it to 32 bits cannot turn a huge value into a small one.
+    /// A number goes through the stack. One that is computed is held at the option's maximum, so that neither a value
+    /// that the kernel refuses comes of it, nor cutting it to 32 bits turns a huge one into a small one.
     fn number_buffer(&mut self, option: &SockOption, value: &Expr) -> (Value, u64) {
         let mut canonical = self.lower_scalar(value);
-        if !self.b.func().fits_32(canonical) {
-            let max = u64::try_from(option.max).unwrap_or(u64::from(u32::MAX));
+        let max = u64::try_from(option.max).unwrap_or(u64::from(u32::MAX));
+        let most = max.saturating_mul(option.unit.scale().unwrap_or(1));
+        let is_within = match value.kind {
+            // The checker has looked at constants.
+            ExprKind::Const(_) => true,
+            ExprKind::Param(_, (_, high)) => high <= most,
+            _ => value.ty == Type::Bool || (most >= u32::MAX.into() && self.b.func().fits_32(canonical)),
+        };
+        if !is_within {
             canonical = self.at_most(canonical, max, option.unit);
         }
         let raw = self.raw_unit(canonical, option.unit);

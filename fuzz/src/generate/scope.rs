@@ -160,9 +160,9 @@ impl Site {
 
     /// The options that can be assigned here.
     pub fn assignable(&self) -> Vec<&'static SockOption> {
-        let takes = |option: &SockOption, event: &Event| match option.limit(event.name) {
-            Some(limit) => limit.verdict == Verdict::Partial,
-            None => event.sock == Sock::Full || (event.sock == Sock::FullOrRequest && self.full),
+        let takes = |option: &SockOption, event: &Event| {
+            let full = event.sock == Sock::Full || (event.sock == Sock::FullOrRequest && self.full);
+            full && option.limit(event.name).is_none_or(|limit| limit.verdict == Verdict::Partial)
         };
         let here = |option: &&SockOption| {
             option.reserved.is_none()

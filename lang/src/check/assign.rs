@@ -118,14 +118,17 @@ impl<'a> Checker<'a> {
         let mut possible = true;
         let mut limited: Vec<(&'static Limit, Vec<&'static str>)> = Vec::new();
         for event in self.scope.events.clone() {
-            if let Some(limit) = option.limit(event.name) {
+            let limit = option.limit(event.name);
+            // What loses a part of its effect on a socket loses all of it without one.
+            let partial = limit.is_none_or(|limit| limit.verdict == Verdict::Partial);
+            if let Some(refusal) = self.refusal(option.name, event, span).filter(|_| partial) {
+                possible = false;
+                self.report(refusal);
+            } else if let Some(limit) = limit {
                 match limited.iter_mut().find(|(other, _)| *other == limit) {
                     Some((_, events)) => events.push(event.name),
                     None => limited.push((limit, vec![event.name])),
                 }
-            } else if let Some(refusal) = self.refusal(option.name, event, span) {
-                possible = false;
-                self.report(refusal);
             }
         }
         for (limit, events) in limited {

@@ -106,17 +106,22 @@ impl<O: Observer> Scene<'_, O> {
     }
 
     /// Of the two flags for segments with options the one that comes less often is enough for an option that the kernel
-    /// does not know.
+    /// does not know; else all segments are wanted.
     fn flag_of(&self, event: &Event, rule: &Rule) -> u32 {
-        let RuleKind::Receive(id) = rule.kind else { return event.flag };
-        let Some(header) = self.program.headers.get(id.index()) else { return event.flag };
-        let known_id = header.exid.is_some_and(|id| KERNEL_EXIDS.iter().any(|(known, _)| *known == id));
-        match event.name {
-            "parse_hdr_opt" if kernel_kind(header.kind).is_none() && !known_id => {
-                callback_flag("PARSE_UNKNOWN_HDR_OPT_CB_FLAG")
-            }
-            _ => event.flag,
+        if event.name != "parse_hdr_opt" {
+            return event.flag;
         }
+        let header = match rule.kind {
+            RuleKind::Receive(id) => self.program.headers.get(id.index()),
+            _ => None,
+        };
+        let is_known = |id| KERNEL_EXIDS.iter().any(|(known, _)| *known == id);
+        let is_unknown = header
+            .is_some_and(|header| kernel_kind(header.kind).is_none() && !header.exid.is_some_and(is_known));
+        callback_flag(match is_unknown {
+            true => "PARSE_UNKNOWN_HDR_OPT_CB_FLAG",
+            false => "PARSE_ALL_HDR_OPT_CB_FLAG",
+        })
     }
 }
 

@@ -23,14 +23,16 @@ impl Bytes<'_> {
             let file = (line.file != self.source.file_name()).then(|| line.file.clone());
             Place { line: line.line, file }
         });
-        let (option, value) = match call.helper {
+        let (option, value, place) = match call.helper {
             "bpf_setsockopt" => {
                 let (option, bytes) = call.option.as_ref()?;
                 let value = options::shown(option, bytes).map(|value| show_value(option.ty, &value));
-                (option.name.to_string(), value.unwrap_or_default())
+                // What no rule says stands in no line: the program asks for events before its rules.
+                let place = place.filter(|_| option.reserved.is_none());
+                (option.name.to_string(), value.unwrap_or_default(), place)
             }
             "bpf_reserve_hdr_opt" | "bpf_store_hdr_opt" => {
-                (format!("send {}", self.sent_at(place.as_ref())?), String::new())
+                (format!("send {}", self.sent_at(place.as_ref())?), String::new(), place)
             }
             _ => return None,
         };
