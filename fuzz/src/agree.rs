@@ -88,7 +88,8 @@ impl Pair<'_> {
             self.same("whether it can happen", &meant, &done)?;
             if matches!(step, Step::Fire { .. } | Step::Transmit { .. }) && meant.is_ok() {
                 self.raised += 1;
-                self.acted += u64::from(self.meaning.last.rules.as_ref().is_some_and(|rules| !rules.is_empty()));
+                self.acted +=
+                    u64::from(self.meaning.last.rules.as_ref().is_some_and(|rules| !rules.is_empty()));
             }
             self.compare()?;
         }
@@ -121,7 +122,20 @@ impl Pair<'_> {
         macro_rules! same {
             ($($part:ident),*) => { $(self.same(stringify!($part), &meant.$part, &done.$part)?;)* };
         }
-        same!(hits, counters, flows, tables, histograms, records, lost, refused, unsent, experiments, params, sets);
+        same!(
+            hits,
+            counters,
+            flows,
+            tables,
+            histograms,
+            records,
+            lost,
+            refused,
+            unsent,
+            experiments,
+            params,
+            sets
+        );
         Ok(())
     }
 
@@ -133,7 +147,12 @@ impl Pair<'_> {
         }
         let mut text = format!("{what}: it should be, and it is (with statistics: {})\n", self.stats);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {}\n  {}\nafter", from_difference(&meant, &done), from_difference(&done, &meant));
+        let _ = writeln!(
+            text,
+            "  {}\n  {}\nafter",
+            from_difference(&meant, &done),
+            from_difference(&done, &meant)
+        );
         for step in self.done.iter().rev().take(3).rev() {
             let _ = writeln!(text, "  {step}");
         }
@@ -168,4 +187,3 @@ fn told(step: &Step) -> String {
         Step::Expect(_) | Step::Connection { .. } => String::new(),
     }
 }
-

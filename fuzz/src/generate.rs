@@ -55,9 +55,21 @@ pub struct Made {
 
 /// What the checker says of a tree; `None` if it refuses it.
 pub fn checked(tree: Node) -> Option<Made> {
-    let source = load(SourceFile::new(FILE, tree.to_string()), &NoFiles);
+    let made = checked_text(&tree.to_string()).ok()?;
+    Some(Made { tree, ..made })
+}
+
+/// What the checker says of a text, as a policy that cannot be cut down.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn checked_text(text: &str) -> Result<Made, String> {
+    let source = load(SourceFile::new(FILE, text), &NoFiles);
     let analysis = analyze(&source);
-    analysis.is_valid().then_some(Made { tree, source, analysis })
+    match analysis.diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
+        Some(wrong) => Err(wrong.message.clone()),
+        None => Ok(Made { tree: Node::text(Sort::Other, text), source, analysis }),
+    }
 }
 
 /// A policy, and how many were refused before it.

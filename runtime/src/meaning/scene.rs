@@ -131,6 +131,10 @@ impl<O: Observer> eval::World for Scene<'_, O> {
     }
 
     fn cell(&mut self, table: Option<TableId>, key: &[Value], cell: u8) -> Result<Option<u64>, String> {
+        // Where there is only a request, nothing is kept for the connection yet.
+        if table.is_none() && !self.world.sock.is_full() {
+            return Ok(None);
+        }
         self.state.touch(self.program, table, key);
         Ok(self.state.cell(self.world.sock.cookie, table, key, cell))
     }
