@@ -14,10 +14,9 @@ use tcpc_fuzz::trial::{Plan, run};
 fn generated(seed: u64, count: u64) {
     let plan = Plan { name: "agree", threads: 1, from: 0 };
     let summary = run(plan, &Budget::of(count, seed), &agrees, &|_| {});
-    for finding in &summary.findings {
-        println!("trial {}: {}: {}\n{}", finding.trial, finding.kind, finding.what, finding.policy);
+    if let Some(finding) = summary.findings.first() {
+        panic!("trial {}: {}: {}\n{}", finding.trial, finding.kind, finding.what, finding.policy);
     }
-    assert!(summary.findings.is_empty(), "{} policies of seed {seed}", summary.findings.len());
     assert!(summary.refused * 4 < summary.programs, "the checker refused {}", summary.refused);
     let acted = summary.tally.get("events in which rules ran").copied().unwrap_or(0);
     assert!(acted > summary.programs, "rules ran in {acted} events only");
