@@ -27,21 +27,6 @@ pub const FILE: &str = "random.tcp";
 /// The name of the test that the event sequence is.
 pub const SEQUENCE: &str = "what happens";
 
-/// The types of cells and of locals.
-const CELL_TYPES: &[Type] = &[
-    Type::Int,
-    Type::Int,
-    Type::Duration,
-    Type::Size,
-    Type::Rate,
-    Type::Percent,
-    Type::Packets,
-    Type::Port,
-    Type::Bool,
-    Type::State,
-    Type::Family,
-];
-
 /// A policy that the checker takes.
 #[derive(Debug)]
 pub struct Made {

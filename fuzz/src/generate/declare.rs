@@ -6,9 +6,9 @@ use tcpc_stdlib::header::{EXPERIMENTAL_KINDS, KERNEL_EXIDS, kernel_kind};
 use tcpc_stdlib::policies::MODULES;
 use tcpc_stdlib::unit::Type;
 
+use super::Maker;
 use super::literal::{literal, number, written};
 use super::scope::{Header, Let, Param, Site, Table};
-use super::{CELL_TYPES, Maker};
 use crate::tree::{Node, Part, Sort, many, one, text};
 
 /// What sets can hold.
@@ -193,7 +193,7 @@ impl Maker<'_> {
         for _ in 0..count {
             let ty = match only_counts {
                 true => self.random.pick(super::expr::QUANTITIES),
-                false => self.random.pick(CELL_TYPES),
+                false => self.random.pick(Type::CELLS),
             };
             let name = self.fresh("v");
             let default = match only_counts || self.random.one_in(2) {
@@ -242,7 +242,7 @@ impl Maker<'_> {
         let name = self.fresh("e");
         let mut fields = Vec::new();
         for _ in 0..1 + self.random.below(4) {
-            let ty = if self.random.one_in(4) { Type::Ip } else { self.random.pick(CELL_TYPES) };
+            let ty = if self.random.one_in(4) { Type::Ip } else { self.random.pick(Type::CELLS) };
             fields.push((self.fresh("f"), ty));
         }
         let list: Vec<String> = fields.iter().map(|(name, ty)| format!("{name}: {}", ty.name())).collect();

@@ -5,7 +5,7 @@ use tcpc_stdlib::unit::Type;
 use super::expr::QUANTITIES;
 use super::literal::{literal, of_option};
 use super::scope::Site;
-use super::{CELL_TYPES, Maker, operation};
+use super::{Maker, operation};
 use crate::tree::{Node, Part, Sort, many, one, optional, text};
 
 /// What a counter can be kept by.
@@ -190,7 +190,7 @@ impl Maker<'_> {
     fn local(&mut self, site: &mut Site) -> Node {
         let ty = match self.random.below(5) {
             0 => Type::Ip,
-            1 => self.random.pick(CELL_TYPES),
+            1 => self.random.pick(Type::CELLS),
             _ => self.random.pick(QUANTITIES),
         };
         let value = self.moving(site, ty, 3);
