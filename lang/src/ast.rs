@@ -184,7 +184,7 @@ pub struct Param {
     pub span: Span,
 }
 
-/// `mutable set NAME: TYPE max N [= { ELEMENTS }]`.
+/// `mutable set NAME: TYPE max N [= { ELEMENTS }]` or `mutable set NAME: TYPE max N from "FILE"`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MutableSet {
     /// Its name.
@@ -195,6 +195,8 @@ pub struct MutableSet {
     pub limit: Option<(Name, Expr)>,
     /// What is in it at the start.
     pub elements: Vec<Expr>,
+    /// The file that they stand in.
+    pub from: Option<Name>,
     /// The whole item.
     pub span: Span,
 }

@@ -70,10 +70,14 @@ impl Printer {
                 self.line(format!("param {}{ty} {}{range}", name.text, expr(value)));
             }
             Item::MutableSet(set) => {
-                let MutableSet { name, element, limit, elements, .. } = &**set;
+                let MutableSet { name, element, limit, elements, from, .. } = &**set;
                 let limit =
                     limit.as_ref().map_or(String::new(), |(word, n)| format!(" {} {}", word.text, expr(n)));
-                self.line(format!("mutable set {}: {}{limit} {}", name.text, element.text, list(elements)));
+                let elements = match from {
+                    Some(from) => format!("from {:?}", from.text),
+                    None => list(elements),
+                };
+                self.line(format!("mutable set {}: {}{limit} {elements}", name.text, element.text));
             }
             Item::Header(header) => self.header(header),
             Item::Flow(flow) => {

@@ -99,7 +99,7 @@ fn choose(attached: Vec<Entry>, names: &[String]) -> Result<Vec<Entry>, LoaderEr
     Ok(chosen)
 }
 
-fn open(entry: Entry) -> Result<Policy, LoaderError> {
+pub(crate) fn open(entry: Entry) -> Result<Policy, LoaderError> {
     let record = entry.record()?;
     let alive = entry.is_alive();
     let cgroup = PathBuf::from(&record.cgroup);

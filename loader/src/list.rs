@@ -11,6 +11,8 @@ use aya::programs::loaded_programs;
 use crate::attach::may_load;
 use crate::cgroup::Cgroup;
 use crate::error::LoaderError;
+use crate::find::open;
+use crate::params::{Parameter, parameters};
 use crate::pins::{Entry, Store};
 use crate::record::Record;
 use crate::sys;
@@ -36,6 +38,8 @@ pub struct Listed {
     pub pins: PathBuf,
     /// Programs on the same cgroup that are no policies of tcpc.
     pub others: Vec<OtherProgram>,
+    /// Its parameters that have another value than their default; none if they cannot be read.
+    pub changed: Vec<Parameter>,
     /// What was recorded when it was attached.
     pub record: Option<Record>,
 }
@@ -82,6 +86,8 @@ fn describe(entry: Entry) -> Option<Listed> {
     let link = entry.link()?;
     let alive = entry.is_alive();
     let record = entry.record().ok();
+    let mut changed = open(entry.clone()).and_then(|policy| parameters(&policy)).unwrap_or_default();
+    changed.retain(|one| one.value != one.info.default);
     Some(Listed {
         cgroup: record.as_ref().map(|record| PathBuf::from(&record.cgroup)),
         cgroup_id: entry.cgroup_id,
@@ -94,6 +100,7 @@ fn describe(entry: Entry) -> Option<Listed> {
         pins: entry.directory,
         name: entry.name,
         others: Vec::new(),
+        changed,
         record,
     })
 }

@@ -5,13 +5,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tcpc_loader::Listed;
 
+use super::param::{shown, to_json as parameter};
 use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::{host_errors, table};
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  tcpc list\n  tcpc list --format json")]
+#[command(after_help = "\
+CHANGED are the parameters that have another value than the policy gives them, BESIDE the other programs of the cgroup.
+
+Examples:
+  tcpc list
+  tcpc list --format json")]
 pub struct Args {}
 
 /// Lists.
@@ -34,13 +40,16 @@ pub fn run(_args: &Args, ui: &mut Ui) -> Exit {
 }
 
 fn text(listed: &[Listed]) -> String {
-    let mut rows = vec![["POLICY", "CGROUP", "PROGRAM", "SINCE", "BESIDE"].map(str::to_owned)];
+    let mut rows = vec![["POLICY", "CGROUP", "PROGRAM", "SINCE", "CHANGED", "BESIDE"].map(str::to_owned)];
     rows.extend(listed.iter().map(|one| {
         let path = one.cgroup.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
         let cgroup = if one.alive { path } else { format!("{path} (removed)") };
         let others: Vec<String> = one.others.iter().map(ToString::to_string).collect();
         let beside = if others.is_empty() { "-".to_owned() } else { others.join(", ") };
-        [one.name.clone(), cgroup, one.program_id.to_string(), age(one.attached_at), beside]
+        let changed: Vec<String> =
+            one.changed.iter().map(|one| format!("{}={}", one.info.name, shown(one, one.value))).collect();
+        let changed = if changed.is_empty() { "-".to_owned() } else { changed.join(", ") };
+        [one.name.clone(), cgroup, one.program_id.to_string(), age(one.attached_at), changed, beside]
     }));
     table::text(&rows)
 }
@@ -66,6 +75,7 @@ fn to_json(one: &Listed) -> Value {
         "attached_at": since,
         "alive": one.alive,
         "pins": one.pins,
+        "changed": one.changed.iter().map(|one| parameter(one, one.value)).collect::<Vec<_>>(),
         "others": one.others.iter().map(|other| json!({ "id": other.id, "name": other.name })).collect::<Vec<_>>(),
     })
 }

@@ -143,7 +143,8 @@ fn refused(error: &LoaderError, ui: &mut Ui) -> Exit {
     Exit::Host
 }
 
-fn shown(one: &Parameter, number: u64) -> String {
+/// A value as a policy writes it.
+pub fn shown(one: &Parameter, number: u64) -> String {
     show(type_of(&one.info), number)
 }
 
@@ -160,7 +161,8 @@ fn text(parameters: &[Parameter]) -> String {
     table::text(&rows)
 }
 
-fn to_json(one: &Parameter, value: u64) -> Value {
+/// A parameter with one of its values, for programs.
+pub fn to_json(one: &Parameter, value: u64) -> Value {
     let (low, high) = one.info.range;
     json!({
         "name": one.info.name,

@@ -18,6 +18,7 @@ mod headers;
 mod lab;
 mod learning;
 mod loading;
+mod modules;
 mod options;
 mod peer;
 mod policies;

@@ -4,7 +4,7 @@
 //! place says whose they are. The tests of a module are its own business, as are the rules of one that is
 //! only used.
 
-use crate::ast::{Expr, ExprKind, Item, Policy, Set, Use};
+use crate::ast::{Expr, ExprKind, Item, MutableSet, Policy, Set, Use};
 use crate::diag::{Code, Diagnostic};
 use crate::parse::parse_file;
 use crate::source::{FileId, SourceFile, Span};
@@ -43,7 +43,14 @@ pub fn join(source: &SourceFile) -> (Policy, Vec<Diagnostic>) {
 
 /// Gives a set the elements that stand in its file. Without that file it is nothing to talk about.
 fn fill(item: &mut Item, source: &SourceFile, diagnostics: &mut Vec<Diagnostic>) {
-    let Item::Set(Set { from: Some(from), elements, .. }) = item else { return };
+    let (from, elements) = match item {
+        Item::Set(Set { from: Some(from), elements, .. }) => (from, elements),
+        Item::MutableSet(set) => match &mut **set {
+            MutableSet { from: Some(from), elements, .. } => (from, elements),
+            _ => return,
+        },
+        _ => return,
+    };
     match source.link(from.span) {
         Some(file) => {
             let (read, found) = crate::parse::elements(source, file);

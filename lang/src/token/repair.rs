@@ -56,12 +56,17 @@ pub fn repair(text: &str, tokens: &mut Vec<Spanned<'_>>, diagnostics: &mut Vec<D
                 "use" if starts && module_follows => Token::Soft(Soft::Use),
                 "include" if starts && module_follows => Token::Soft(Soft::Include),
                 "as" if index >= 2 && begins_use(tokens[index - 2].0) => Token::Soft(Soft::As),
-                "from" if index >= 2 && tokens[index - 2].0 == Token::Set => Token::Soft(Soft::From),
+                "from"
+                    if is_text
+                        || (index >= 2 && matches!(tokens[index - 2].0, Token::Set | Token::Name("max"))) =>
+                {
+                    Token::Soft(Soft::From)
+                }
                 "event" if starts && name_follows => Token::Soft(Soft::Event),
-                "emit" if starts && name_follows => Token::Soft(Soft::Emit),
+                "emit" if starts && subject_follows => Token::Soft(Soft::Emit),
                 "observe" if starts && name_follows => Token::Soft(Soft::Observe),
-                "observed" if name_follows && after != Some(Token::Assign) => Token::Soft(Soft::Observed),
-                "emitted" if name_follows && after != Some(Token::Assign) => Token::Soft(Soft::Emitted),
+                "observed" if subject_follows && after != Some(Token::Assign) => Token::Soft(Soft::Observed),
+                "emitted" if subject_follows && after != Some(Token::Assign) => Token::Soft(Soft::Emitted),
                 _ => token,
             };
         }
