@@ -50,7 +50,7 @@ fn remarks(option: &SockOption) -> Vec<String> {
     let family = match option.family {
         OptionFamily::Any => None,
         OptionFamily::Inet => {
-            Some("Only on IPv4 sockets (from 7.1 on also on IPv6 sockets with an IPv4 peer).")
+            Some("Only on IPv4 sockets (from 7.1 on IPv6 sockets take it too, for an IPv4 peer).")
         }
         OptionFamily::Inet6 => Some("Only on IPv6 sockets."),
     };

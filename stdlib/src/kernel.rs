@@ -72,6 +72,11 @@ pub const LARGE_CONSTANTS_SINCE: KernelVersion = v(6, 1);
 pub const CGROUP_PROGRAMS_MAX: usize = 64;
 /// `net.core.wmem_max` and `rmem_max` of a kernel that nobody configured (4 MiB from 6.18 on).
 pub const BUFFER_MAX_DEFAULT: u64 = 4 << 20;
+/// The largest receive buffer that the kernel itself chooses, `net.ipv4.tcp_rmem[2]`, of a kernel that nobody configured (6
+/// MiB before 6.17): half of it bounds `SO_RCVLOWAT`, or half of the buffer that was set.
+pub const TCP_RMEM_MAX_DEFAULT: u64 = 32 << 20;
+/// Bytes of buffer that the kernel takes for one byte of data, of a socket that has received none yet.
+pub const RECEIVE_SPACE: u64 = 2;
 /// `SOCK_MIN_SNDBUF`: the least that a send buffer is set to, after doubling.
 pub const SNDBUF_MIN: u64 = 4608;
 /// `SOCK_MIN_RCVBUF`: the least that a receive buffer is set to, after doubling; half of it is the
@@ -84,10 +89,13 @@ pub const TIMEOUT_MIN_JIFFIES: u64 = 2;
 pub const ECN_MASK: u64 = 3;
 /// First kernel whose `IP_TOS` and `IPV6_TCLASS` keep the ECN bits and whose `IP_TOS` sets the priority.
 pub const TOS_KEEPS_ECN_SINCE: KernelVersion = v(6, 1);
-/// First kernel whose `IP_TOS` is taken by an IPv6 socket with an IPv4 peer.
+/// First kernel whose `IP_TOS` is taken by an IPv6 socket, whoever its peer is, unless it takes IPv6 only; stable releases
+/// of older ones came to do so too (6.12.107, 6.18.44).
 pub const TOS_ON_DUAL_STACK_SINCE: KernelVersion = v(7, 1);
 /// First kernel whose `TCP_SAVE_SYN` takes 2: the link header too.
 pub const SAVE_SYN_LINK_SINCE: KernelVersion = v(6, 1);
+/// Bytes of the link header before a SYN that came in (`ETH_HLEN`).
+pub const LINK_HEADER: usize = 14;
 /// Packet priority for a type of service: `ip_tos2prio` of `net/ipv4/route.c`, indexed by its bits 1 to 4.
 pub const TOS_PRIORITY: [u64; 16] = [0, 1, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
 /// 127.0.0.6, what the IPv4 words of the context read on a socket with an IPv6 peer (`LOOPBACK4_IPV6`).

@@ -67,7 +67,7 @@ pub enum OptionValue {
 pub enum OptionFamily {
     /// Every socket.
     Any,
-    /// Sockets of `AF_INET` (newer kernels: dual-stack ones too).
+    /// Sockets of `AF_INET` (newer kernels: those of `AF_INET6` that are not for IPv6 only, too).
     Inet,
     /// Sockets of `AF_INET6`.
     Inet6,
@@ -282,7 +282,7 @@ pub const OPTIONS: &[SockOption] = &[
         value: OptionValue::Int, ty: Type::Size, unit: Unit::Bytes, min: 0, max: 2147483647,
         set_since: Some(v(4, 13)), get_since: Some(v(6, 1)), family: OptionFamily::Any, readback: Readback::Same,
         limits: &[], reserved: None,
-        doc: "Bytes that must be there before a reader wakes.", note: "",
+        doc: "Bytes that must be there before a reader wakes.", note: "At most half of the receive buffer that was set, else of net.ipv4.tcp_rmem[2].",
     },
     SockOption {
         name: "bindtodevice", kernel: "SO_BINDTODEVICE", level_name: "SOL_SOCKET", level: 1, number: 25,
@@ -420,7 +420,7 @@ pub const OPTIONS: &[SockOption] = &[
     SockOption {
         name: "rto_max", kernel: "TCP_RTO_MAX_MS", level_name: "SOL_TCP", level: 6, number: 44,
         value: OptionValue::Int, ty: Type::Duration, unit: Unit::Milliseconds, min: 1000, max: 120000,
-        set_since: Some(v(6, 15)), get_since: Some(v(6, 15)), family: OptionFamily::Any, readback: Readback::Same,
+        set_since: Some(v(6, 15)), get_since: Some(v(6, 15)), family: OptionFamily::Any, readback: Readback::Jiffies,
         limits: &[], reserved: None,
         doc: "Ceiling of the retransmission timer.", note: "",
     },

@@ -20,6 +20,7 @@ mod learning;
 mod loading;
 mod modules;
 mod options;
+mod oracle;
 mod peer;
 mod policies;
 mod probes;

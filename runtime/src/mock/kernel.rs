@@ -1,7 +1,7 @@
 //! The kernel's own state: what is the same for all its sockets.
 
 use tcpc_lang::hir::Value;
-use tcpc_stdlib::kernel::{BUFFER_MAX_DEFAULT, CALLBACK_FLAGS, KernelVersion};
+use tcpc_stdlib::kernel::{BUFFER_MAX_DEFAULT, CALLBACK_FLAGS, KernelVersion, TCP_RMEM_MAX_DEFAULT};
 use tcpc_stdlib::option::SockOption;
 use tcpc_stdlib::unit::NANOS_PER_SECOND;
 
@@ -16,6 +16,8 @@ pub struct MockKernel {
     pub wmem_max: u64,
     /// `net.core.rmem_max`, in bytes.
     pub rmem_max: u64,
+    /// `net.ipv4.tcp_rmem[2]`, in bytes.
+    pub tcp_rmem_max: u64,
     /// Nanoseconds since boot.
     pub now: u64,
     /// Options whose setting fails.
@@ -42,6 +44,7 @@ impl Default for MockKernel {
             hz: 1000,
             wmem_max: BUFFER_MAX_DEFAULT,
             rmem_max: BUFFER_MAX_DEFAULT,
+            tcp_rmem_max: TCP_RMEM_MAX_DEFAULT,
             now: 3_600 * NANOS_PER_SECOND,
             failures: Vec::new(),
             random: 0,

@@ -6,8 +6,8 @@
 use tcpc_lang::hir::Value;
 use tcpc_stdlib::event::Sock;
 use tcpc_stdlib::kernel::{
-    AF_INET, AF_INET6, ECN_MASK, NAME_MAX, RCVBUF_MIN, SAVE_SYN_LINK_SINCE, SNDBUF_MIN, TIMEOUT_MIN_JIFFIES,
-    TOS_KEEPS_ECN_SINCE, TOS_ON_DUAL_STACK_SINCE, TOS_PRIORITY, errno_name,
+    AF_INET, AF_INET6, ECN_MASK, NAME_MAX, RCVBUF_MIN, RECEIVE_SPACE, SAVE_SYN_LINK_SINCE, SNDBUF_MIN,
+    TIMEOUT_MIN_JIFFIES, TOS_KEEPS_ECN_SINCE, TOS_ON_DUAL_STACK_SINCE, TOS_PRIORITY, errno_name,
 };
 use tcpc_stdlib::option::{INITIAL, INITIAL_CONGESTION, OptionFamily, OptionValue, Readback, SockOption};
 use tcpc_stdlib::unit::{Type, jiffies, jiffies_to_nanos};
@@ -133,10 +133,10 @@ fn check_socket(sock: &MockSock) -> Result<(), Errno> {
 
 fn check_family(kernel: &MockKernel, sock: &MockSock, option: &SockOption) -> Result<(), Errno> {
     let family = sock.current_family();
-    let dual_stack = family == AF_INET6 && sock.is_v4();
     let fits = match option.family {
         OptionFamily::Any => true,
-        OptionFamily::Inet => family == AF_INET || (dual_stack && kernel.version >= TOS_ON_DUAL_STACK_SINCE),
+        // No socket here is for IPv6 only.
+        OptionFamily::Inet => family == AF_INET || kernel.version >= TOS_ON_DUAL_STACK_SINCE,
         OptionFamily::Inet6 => family == AF_INET6,
     };
     if fits { Ok(()) } else { Err("EINVAL") }
@@ -173,8 +173,10 @@ fn as_written(option: &SockOption, stored: &Stored) -> Value {
 /// What the socket has now, in the raw unit.
 fn read(sock: &MockSock, option: &SockOption) -> Stored {
     match option.name {
-        // What is read is the segment size in use, not the one that was set.
-        "maxseg" => return Stored::Number(sock.raw("mss_cache") as i64),
+        // What is read is the segment size in use, not the one that was set, unless none can be in use.
+        "maxseg" if !sock.is_in("tcp_listen") || !is_set(sock, "maxseg") => {
+            return Stored::Number(sock.raw("mss_cache") as i64);
+        }
         "sock_ops_cb_flags" => return Stored::Number(sock.raw("bpf_sock_ops_cb_flags") as i64),
         _ => {}
     }
@@ -184,6 +186,19 @@ fn read(sock: &MockSock, option: &SockOption) -> Stored {
         _ if option.value == OptionValue::Name => Stored::Name(String::new()),
         _ => Stored::Number(initial()),
     })
+}
+
+/// Whether an option is a number other than 0.
+fn is_set(sock: &MockSock, name: &str) -> bool {
+    matches!(sock.options.get(name), Some(Stored::Number(number)) if *number != 0)
+}
+
+/// What the socket has now of an option that is a number.
+fn read_number(sock: &MockSock, name: &str) -> i64 {
+    match tcpc_stdlib::option::option(name).map(|option| read(sock, option)) {
+        Some(Stored::Number(number)) => number,
+        _ => 0,
+    }
 }
 
 /// Checks the value as the option does, keeps what the option keeps, and does what it does besides.
@@ -211,8 +226,7 @@ fn number_kept(kernel: &MockKernel, sock: &MockSock, option: &SockOption, number
     Ok(match option.name {
         "sndbuf" => doubled(number, kernel.wmem_max, SNDBUF_MIN),
         "rcvbuf" => doubled(number, kernel.rmem_max, RCVBUF_MIN),
-        "rcvlowat" if number < 0 => i64::from(i32::MAX),
-        "rcvlowat" => number.max(1),
+        "rcvlowat" => readable_at(kernel, sock, number),
         "max_pacing_rate" => number,
         // -1 stands for the system's setting.
         "txrehash" if number == -1 => 1,
@@ -220,14 +234,15 @@ fn number_kept(kernel: &MockKernel, sock: &MockSock, option: &SockOption, number
         "maxseg" if number == 0 => 0,
         "thin_linear_timeouts" | "txrehash" if !in_range => return Err("EINVAL"),
         "save_syn" if number == 2 && kernel.version < SAVE_SYN_LINK_SINCE => return Err("EINVAL"),
-        "window_clamp" if in_range => number.max(RCVBUF_MIN as i64 / 2),
+        // 0 is for sockets that are closed; what is negative is small.
+        "window_clamp" if number != 0 => number.max(RCVBUF_MIN as i64 / 2),
         "init_cwnd" if sock.raw("data_segs_out") > 0 => return Err("EINVAL"),
-        "delack_max" | "rto_min" if in_range => {
-            let ticks = jiffies(number as u64 * 1_000, kernel.hz);
-            if ticks < TIMEOUT_MIN_JIFFIES {
-                return Err("EINVAL");
-            }
-            (jiffies_to_nanos(ticks, kernel.hz) / 1_000) as i64
+        "delack_max" | "rto_min" if in_range && ticks(kernel, option, number) < TIMEOUT_MIN_JIFFIES => {
+            return Err("EINVAL");
+        }
+        _ if option.readback == Readback::Jiffies && in_range => {
+            let nanos = jiffies_to_nanos(ticks(kernel, option, number), kernel.hz);
+            (nanos / option.unit.scale().unwrap_or(1)) as i64
         }
         "tos" | "tclass" => service_class(kernel, sock, option, number)?,
         "sock_ops_cb_flags" if number & !i64::from(kernel.callback_flags()) != 0 => return Err("EINVAL"),
@@ -241,6 +256,26 @@ fn number_kept(kernel: &MockKernel, sock: &MockSock, option: &SockOption, number
 fn doubled(number: i64, limit: u64, least: u64) -> i64 {
     let capped = u64::from(number as u32).min(limit).min(i32::MAX as u64 / 2);
     (capped * 2).max(least) as i64
+}
+
+/// A time in whole ticks, as a timer takes it.
+fn ticks(kernel: &MockKernel, option: &SockOption, number: i64) -> u64 {
+    jiffies((number as u64).saturating_mul(option.unit.scale().unwrap_or(1)), kernel.hz)
+}
+
+/// The event in which a connection belongs to no process yet, so that nobody could read from it.
+const BEFORE_ACCEPT: &str = "passive_established";
+
+/// How many bytes wake a reader: no more than half of the buffer, once there is a reader. What is negative is as much as
+/// possible.
+fn readable_at(kernel: &MockKernel, sock: &MockSock, number: i64) -> i64 {
+    let most = match read_number(sock, "rcvbuf") {
+        _ if sock.is_in(BEFORE_ACCEPT) => i64::MAX,
+        bytes if sock.has_fixed_rcvbuf => bytes / 2,
+        _ => kernel.tcp_rmem_max as i64 / 2,
+    };
+    let wanted = if number < 0 { i64::from(i32::MAX) } else { number };
+    wanted.min(most).max(1)
 }
 
 /// Newer kernels take the lowest eight bits and leave the two of ECN alone; older ones take what they get.
@@ -257,10 +292,10 @@ fn service_class(
     let ecn = ECN_MASK as i64;
     let keeps_ecn = kernel.version >= TOS_KEEPS_ECN_SINCE;
     match number {
+        _ if option.name == "tos" && keeps_ecn => Ok(number & 0xff & !ecn | before & ecn),
         -1 => Ok(0),
         0..=255 if keeps_ecn => Ok(number & !ecn | before & ecn),
         0..=255 => Ok(number),
-        _ if option.name == "tos" && keeps_ecn => Ok(number & 0xff & !ecn | before & ecn),
         _ => Err("EINVAL"),
     }
 }
@@ -272,6 +307,17 @@ fn side_effects(kernel: &MockKernel, sock: &mut MockSock, option: &SockOption, n
         "init_cwnd" => sock.set_raw("snd_cwnd", raw),
         "cwnd_clamp" => sock.set_raw("snd_ssthresh", raw),
         "sock_ops_cb_flags" => sock.set_raw("bpf_sock_ops_cb_flags", raw),
+        "rcvbuf" => sock.has_fixed_rcvbuf = true,
+        "rcvlowat" if !sock.has_fixed_rcvbuf && !sock.is_in(BEFORE_ACCEPT) => {
+            let room = RECEIVE_SPACE as i64 * number;
+            if room > read_number(sock, "rcvbuf") {
+                sock.options.insert("rcvbuf", Stored::Number(room));
+                let clamp = read_number(sock, "window_clamp");
+                if clamp != 0 && clamp < number {
+                    sock.options.insert("window_clamp", Stored::Number(number));
+                }
+            }
+        }
         "tos" if kernel.version >= TOS_KEEPS_ECN_SINCE => {
             let priority = TOS_PRIORITY[(raw as usize >> 1) & 15];
             sock.options.insert("priority", Stored::Number(priority as i64));

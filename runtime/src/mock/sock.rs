@@ -50,6 +50,8 @@ pub struct MockSock {
     /// Those that a test gave: they stay when the connection is established.
     pub(super) given: BTreeMap<&'static str, u64>,
     pub(super) options: BTreeMap<&'static str, Stored>,
+    /// Whether its receive buffer was set: then the kernel changes it no more.
+    pub(super) has_fixed_rcvbuf: bool,
 }
 
 impl Default for MockSock {
@@ -73,6 +75,7 @@ impl Default for MockSock {
             fields: BTreeMap::new(),
             given: BTreeMap::new(),
             options: BTreeMap::new(),
+            has_fixed_rcvbuf: false,
         }
     }
 }
@@ -108,6 +111,7 @@ impl MockSock {
         for (name, value) in &listener.options {
             self.options.entry(name).or_insert_with(|| value.clone());
         }
+        self.has_fixed_rcvbuf |= listener.has_fixed_rcvbuf;
         let flags = listener.raw("bpf_sock_ops_cb_flags");
         self.fields.entry("bpf_sock_ops_cb_flags").or_insert(flags);
         self.raised.extend(&listener.raised);
@@ -228,6 +232,11 @@ impl MockSock {
     /// Whether it is a full, locked socket: TCP fields hold values, options can be set.
     pub fn is_locked(&self) -> bool {
         self.is_full() && self.event.is_none_or(|event| event.sock != Sock::Unlocked)
+    }
+
+    /// Whether this is the current event.
+    pub(super) fn is_in(&self, name: &str) -> bool {
+        self.event.is_some_and(|event| event.name == name)
     }
 
     /// The number of its TCP state.

@@ -1,5 +1,6 @@
 //! The SYN that came in: what `TCP_SAVED_SYN`, `TCP_BPF_SYN` and `TCP_BPF_SYN_IP` read.
 
+use tcpc_stdlib::kernel::LINK_HEADER;
 use tcpc_stdlib::option::SockOption;
 
 use super::header::{NOP, TCP_HEADER};
@@ -8,6 +9,8 @@ use super::{MockSock, World, options};
 
 /// A SYN as it came over the wire.
 pub(super) struct Syn {
+    /// Its link header, if that is there too.
+    pub link: Option<Vec<u8>>,
     /// Its IP header.
     pub ip: Vec<u8>,
     /// Its TCP header, options included.
@@ -25,13 +28,13 @@ impl World {
         if strict && !self.sock.is_full() {
             return (negated("EINVAL"), Vec::new());
         }
-        let Some(Syn { ip, tcp }) = self.sock.syn() else {
+        let Some(Syn { link, ip, tcp }) = self.sock.syn() else {
             return (negated(if strict { "EINVAL" } else { "ENOENT" }), Vec::new());
         };
-        let mut syn = match option.name {
-            "bpf_syn" => tcp,
-            // The link header is kept only when asked for, which no socket here does.
-            "bpf_syn_mac" => return (negated("ENOENT"), Vec::new()),
+        let mut syn = match (option.name, link) {
+            ("bpf_syn", _) => tcp,
+            ("bpf_syn_mac", None) => return (negated("ENOENT"), Vec::new()),
+            ("bpf_syn_mac" | "saved_syn", Some(link)) => [link, ip, tcp].concat(),
             _ => [ip, tcp].concat(),
         };
         if strict {
@@ -52,7 +55,11 @@ impl World {
 impl MockSock {
     /// The peer's SYN, if this end saved it, or answers it in the current event for the first time.
     pub(super) fn syn(&self) -> Option<Syn> {
-        let asked = matches!(self.options.get("save_syn"), Some(options::Stored::Number(mode)) if *mode != 0);
+        let mode = match self.options.get("save_syn") {
+            Some(options::Stored::Number(mode)) => *mode,
+            _ => 0,
+        };
+        let asked = mode != 0;
         let answers = self.answers <= 1 && self.segment().is_some_and(|segment| segment.from_request);
         if !asked && !answers && self.syn_tos.is_none() {
             return None;
@@ -77,6 +84,13 @@ impl MockSock {
             header.extend(self.local_ip().to_be_bytes());
             header
         };
-        Some(Syn { ip, tcp })
+        // The SYN at hand has it; of one that was kept it is there if it was asked for.
+        let link = (answers || mode == 2).then(|| {
+            let protocol: u16 = if self.is_v4() { 0x0800 } else { 0x86dd };
+            let mut header = vec![0; LINK_HEADER - 2];
+            header.extend(protocol.to_be_bytes());
+            header
+        });
+        Some(Syn { link, ip, tcp })
     }
 }

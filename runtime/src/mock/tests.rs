@@ -163,18 +163,56 @@ fn options_are_there_from_their_first_kernel_on() {
 fn an_option_of_the_other_family_is_invalid() {
     let mut v4 = world("tcp_connect");
     assert_eq!((set(&mut v4, "tos", 8), set(&mut v4, "tclass", 8)), (0, errno("EINVAL")));
-    let mut v6 = world("tcp_connect");
+    let mut v6 = world_at((7, 0), "tcp_connect");
     v6.sock.given_remote_ip = Some(1);
     assert_eq!((set(&mut v6, "tos", 8), set(&mut v6, "tclass", 8)), (errno("EINVAL"), 0));
 }
 
 #[test]
-fn a_dual_stack_socket_takes_an_ipv4_service_class_from_7_1_on() {
+fn an_ipv6_socket_takes_an_ipv4_service_class_from_7_1_on() {
     for (version, result) in [((7, 0), errno("EINVAL")), ((7, 1), 0)] {
-        let mut world = world_at(version, "tcp_connect");
-        world.sock.family = Some(10);
-        assert_eq!(set(&mut world, "tos", 8), result);
+        let mut dual = world_at(version, "tcp_connect");
+        dual.sock.family = Some(10);
+        let mut native = world_at(version, "tcp_connect");
+        native.sock.given_remote_ip = Some(1);
+        assert_eq!((set(&mut dual, "tos", 8), set(&mut native, "tos", 8)), (result, result));
     }
+}
+
+#[test]
+fn a_low_water_mark_makes_room_unless_the_buffer_was_set() {
+    let mut world = world("tcp_connect");
+    assert_eq!((set(&mut world, "rcvlowat", 100_000), get(&mut world, "rcvbuf")), (0, (0, 200_000)));
+    assert_eq!((set(&mut world, "rcvbuf", 20_000), set(&mut world, "rcvlowat", 100_000)), (0, 0));
+    assert_eq!((get(&mut world, "rcvlowat"), get(&mut world, "rcvbuf")), ((0, 20_000), (0, 40_000)));
+    // Nobody can read before it is accepted.
+    let mut world = self::world("passive_established");
+    assert_eq!((set(&mut world, "rcvlowat", 100_000), get(&mut world, "rcvbuf")), (0, (0, 131_072)));
+}
+
+#[test]
+fn odd_numbers_are_taken_as_the_kernel_takes_them() {
+    let mut world = world("tcp_connect");
+    world.kernel.hz = 250;
+    for (option, number, kept) in [
+        ("rto_max", 1_001, 1_004),
+        ("window_clamp", -1, 1_152),
+        ("tos", -1, 0xfc),
+        ("tclass", -1, 0),
+    ] {
+        if option == "tclass" {
+            world.sock.given_remote_ip = Some(1);
+        }
+        assert_eq!((set(&mut world, option, number), get(&mut world, option)), (0, (0, kept)), "{option}");
+    }
+}
+
+#[test]
+fn a_listener_reads_the_segment_size_that_was_set() {
+    let mut listener = world("tcp_listen");
+    assert_eq!((set(&mut listener, "maxseg", 1_000), get(&mut listener, "maxseg")), (0, (0, 1_000)));
+    let mut client = world("tcp_connect");
+    assert_eq!((set(&mut client, "maxseg", 1_000), get(&mut client, "maxseg")), (0, (0, 536)));
 }
 
 #[test]
