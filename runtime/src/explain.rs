@@ -23,6 +23,7 @@ use crate::meaning::Meaning;
 use crate::meaning::observe::Effect;
 use crate::report::Actual;
 use crate::scenario::Bench;
+use crate::written::Written;
 pub use done::Done;
 use trace::{Surroundings, Told, Tracer};
 
@@ -125,7 +126,7 @@ pub struct Cause {
 /// In words: a step cannot be done, or there is nothing to explain.
 pub fn explain(program: &Program, source: &SourceFile, steps: &[Step]) -> Result<Explanation, String> {
     let last = steps.iter().rposition(is_event).ok_or("no event is raised")?;
-    let tracer = Tracer::new(program);
+    let tracer = Tracer::new(program, source);
     let mut bench = Bench::new(program, Meaning::observed(program, source, tracer));
     let mut before = Vec::new();
     for step in steps.get(..last).unwrap_or_default() {
@@ -212,6 +213,10 @@ struct Around<'a> {
 }
 
 impl Around<'_> {
+    fn written(&self) -> Written<'_> {
+        Written { program: self.program, source: self.source }
+    }
+
     /// What was told from the beginning of an event to its end.
     fn event(&self, told: &[Told]) -> Option<EventExplained> {
         let (Told::Event(event), told) = told.split_first()? else { return None };

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod coverage;
 pub mod eval;
 pub mod explain;
 pub mod guest;
@@ -20,3 +21,4 @@ pub mod mock;
 pub mod report;
 pub mod scenario;
 pub mod vm;
+mod written;

@@ -17,6 +17,20 @@ pub struct Report {
     pub filtered: usize,
     /// The policy's rules, and how often they ran in all tests.
     pub rules: Vec<RuleReach>,
+    /// Where the program did not do what the policy means, which is looked for while coverage is measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disagreements: Vec<Disagreement>,
+}
+
+/// A step in which the program did something else than the policy means.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Disagreement {
+    /// The test.
+    pub test: String,
+    /// The line of the step; of a setting that of the test.
+    pub line: u32,
+    /// What the program did.
+    pub what: String,
 }
 
 /// One test.
@@ -232,7 +246,7 @@ mod tests {
 
     fn report(status: Status) -> Report {
         let test = TestResult { name: "a flow inside".into(), line: 11, status };
-        Report { file: "dc.tcp".into(), tests: vec![test], filtered: 2, rules: Vec::new() }
+        Report { file: "dc.tcp".into(), tests: vec![test], filtered: 2, ..Report::default() }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod bench;
 mod bytes;
 pub mod engine;
 mod leaves;
+mod shadow;
 
 use std::fmt;
 
@@ -16,13 +17,15 @@ use tcpc_compiler::object::{self, ObjectError, ObjectFile};
 use tcpc_lang::hir::{Expr, Program, Step, Test};
 use tcpc_lang::source::SourceFile;
 
+use crate::coverage::Recorder;
 use crate::eval::Evaluator;
-use crate::report::{Failure, Report, RuleReach, Status, TestResult};
+use crate::report::{Disagreement, Failure, Report, RuleReach, Status, TestResult};
 use crate::vm::{Image, VmError};
 pub use bench::Bench;
 pub use bytes::Bytes;
 pub use engine::{Engine, Ran};
 pub(crate) use leaves::name as leaf_name;
+use shadow::Shadow;
 
 /// Why no test could be run.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,22 +57,32 @@ pub fn run_tests(
     source: &SourceFile,
     filter: Option<&str>,
 ) -> Result<Report, RunError> {
-    run_tests_telling(object_bytes, program, source, filter, &mut |_| {})
+    run_tests_with(object_bytes, program, source, Wanted { filter, ..Wanted::default() })
 }
 
-/// As [`run_tests`]; the result of each test is told when it ends.
+/// What is wanted of a run of tests beside their results.
+#[derive(Default)]
+pub struct Wanted<'w, 'a> {
+    /// Only the tests whose name contains this.
+    pub filter: Option<&'w str>,
+    /// Is told the result of each test when it ends.
+    pub tell: Option<&'w mut dyn FnMut(&TestResult)>,
+    /// Counts what the tests reach. They are then also run on the meaning of the policy, and what differs is reported.
+    pub recorder: Option<&'w mut Recorder<'a>>,
+}
+
+/// As [`run_tests`], with more that is wanted.
 ///
 /// # Errors
 /// As [`run_tests`].
-pub fn run_tests_telling(
+pub fn run_tests_with<'a>(
     object_bytes: &[u8],
-    program: &Program,
-    source: &SourceFile,
-    filter: Option<&str>,
-    tell: &mut dyn FnMut(&TestResult),
+    program: &'a Program,
+    source: &'a SourceFile,
+    wanted: Wanted<'_, 'a>,
 ) -> Result<Report, RunError> {
     let object = object::read(object_bytes).map_err(RunError::Object)?;
-    run_all(&object, program, source, filter, tell).map_err(RunError::Program)
+    run_all(&object, program, source, wanted).map_err(RunError::Program)
 }
 
 /// As [`run_tests`], with an object that was read already.
@@ -82,15 +95,14 @@ pub fn run_tests_on(
     source: &SourceFile,
     filter: Option<&str>,
 ) -> Result<Report, VmError> {
-    run_all(object, program, source, filter, &mut |_| {})
+    run_all(object, program, source, Wanted { filter, ..Wanted::default() })
 }
 
-fn run_all(
+fn run_all<'a>(
     object: &ObjectFile,
-    program: &Program,
-    source: &SourceFile,
-    filter: Option<&str>,
-    tell: &mut dyn FnMut(&TestResult),
+    program: &'a Program,
+    source: &'a SourceFile,
+    mut wanted: Wanted<'_, 'a>,
 ) -> Result<Report, VmError> {
     let image = Image::new(object)?;
     let mut report = Report { file: source.name().to_string(), ..Report::default() };
@@ -100,14 +112,23 @@ fn run_all(
         .map(|rule| RuleReach { name: rule.name.clone(), place: source.place(rule.head.start), hits: None })
         .collect();
     for test in &program.tests {
-        if filter.is_some_and(|part| !test.name.contains(part)) {
+        if wanted.filter.is_some_and(|part| !test.name.contains(part)) {
             report.filtered += 1;
             continue;
         }
         let mut bench = Bench::new(program, Bytes::new(object, &image, program, source));
-        let status = Runner { bench: &mut bench, source }.run(test);
+        let shadow = wanted.recorder.as_deref_mut().map(|recorder| Shadow::new(program, source, recorder));
+        let mut runner = Runner { bench: &mut bench, source, shadow };
+        let status = runner.run(test);
+        if let Some((line, what)) = runner.shadow.and_then(|shadow| shadow.difference) {
+            // A setting has no line of its own.
+            let line = if line == 0 { source.line(test.span.start) } else { line };
+            report.disagreements.push(Disagreement { test: test.name.clone(), line, what });
+        }
         let result = TestResult { name: test.name.clone(), line: source.line(test.span.start), status };
-        tell(&result);
+        if let Some(tell) = &mut wanted.tell {
+            tell(&result);
+        }
         report.tests.push(result);
         for (reach, hits) in report.rules.iter_mut().zip(bench.hits()) {
             reach.hits = hits.map(|hits| reach.hits.unwrap_or(0) + hits).or(reach.hits);
@@ -117,12 +138,13 @@ fn run_all(
 }
 
 /// One test on its way.
-struct Runner<'a, 'b, E> {
-    bench: &'b mut Bench<'a, E>,
+struct Runner<'b, 'c, 'a, 'r, E> {
+    bench: &'b mut Bench<'c, E>,
     source: &'a SourceFile,
+    shadow: Option<Shadow<'a, 'r>>,
 }
 
-impl<E: Engine> Runner<'_, '_, E> {
+impl<E: Engine> Runner<'_, '_, '_, '_, E> {
     fn run(&mut self, test: &Test) -> Status {
         self.steps(&test.steps).err().map_or(Status::Passed, |ended| *ended)
     }
@@ -133,9 +155,9 @@ impl<E: Engine> Runner<'_, '_, E> {
             match step {
                 Step::Expect(expr) => self.expect(expr)?,
                 Step::Connection { name, steps } => {
-                    let before = self.bench.connect(name);
+                    let before = self.connect(name);
                     self.steps(steps)?;
-                    self.bench.connect(&before);
+                    self.connect(&before);
                 }
                 _ => {
                     let line = match step {
@@ -145,11 +167,22 @@ impl<E: Engine> Runner<'_, '_, E> {
                         _ => None,
                     };
                     let errored = |message| Box::new(Status::Errored { message, line });
-                    self.bench.step(step).map_err(errored)?;
+                    let result = self.bench.step(step);
+                    if let Some(shadow) = &mut self.shadow {
+                        shadow.follow(step, self.bench, &result);
+                    }
+                    result.map_err(errored)?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn connect(&mut self, name: &str) -> String {
+        if let Some(shadow) = &mut self.shadow {
+            shadow.connect(name);
+        }
+        self.bench.connect(name)
     }
 
     fn expect(&mut self, expr: &Expr) -> Result<(), Box<Status>> {

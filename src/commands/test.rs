@@ -1,5 +1,6 @@
 //! `tcpc test`: run the tests of policies on their compiled bytes, without a kernel.
 
+mod coverage;
 mod filter;
 mod find;
 mod junit;
@@ -15,8 +16,9 @@ use tcpc_lang::Analysis;
 use tcpc_lang::diag::{Code, Diagnostic};
 use tcpc_lang::hir::Program;
 use tcpc_lang::source::SourceFile;
-use tcpc_runtime::report::{Report, render_all};
-use tcpc_runtime::scenario::run_tests_telling;
+use tcpc_runtime::coverage::{Coverage, Recorder};
+use tcpc_runtime::report::{Disagreement, Report, render_all};
+use tcpc_runtime::scenario::{Wanted, run_tests_with};
 
 use crate::disk::Disk;
 use crate::exit::Exit;
@@ -32,6 +34,7 @@ Examples:
   tcpc test policy.tcp
   tcpc test policies/ --filter datacenter
   tcpc test policies/ --junit report.xml
+  tcpc test policies/ --coverage --threshold 90%
   tcpc test policy.tcp --watch
   tcpc test policy.tcp --kernel
   tcpc test policy.tcp --object policy.o")]
@@ -48,12 +51,14 @@ pub struct Args {
     /// Write the results as JUnit XML too, for CI systems; `-` is standard output
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    #[command(flatten)]
+    coverage: coverage::Asked,
     /// Run the tests again when a file of the policies changes, until ctrl-c
     #[arg(long)]
     watch: bool,
     /// Run the tests on real connections of the running kernel too, as far as each can be set up; both must agree
     /// (needs root)
-    #[arg(long, conflicts_with_all = ["junit", "watch"])]
+    #[arg(long, conflicts_with_all = ["junit", "watch", "coverage", "coverage_out", "threshold"])]
     kernel: bool,
 }
 
@@ -62,6 +67,8 @@ struct Tested {
     report: Report,
     /// How long each of them took.
     times: Vec<Duration>,
+    /// What they reached, if that is asked for.
+    coverage: Option<Coverage>,
 }
 
 /// A policy that could not be built.
@@ -102,6 +109,12 @@ fn once(args: &Args, disk: &Disk, ui: &mut Ui) -> Exit {
         );
         return Exit::Usage;
     }
+    if is_standard_output(args.junit.as_deref()) && (args.coverage.is_printed() || ui.is_json()) {
+        let what = "two documents would be on standard output".to_owned();
+        let help = "name a file for one of them: `--junit FILE`, `--coverage-out FILE`";
+        ui.problem(&Diagnostic::without_place(Code::UnwritableFile, what).help(help));
+        return Exit::Usage;
+    }
     if args.kernel {
         return kernel::run(&files, args, disk, ui);
     }
@@ -114,7 +127,7 @@ fn once(args: &Args, disk: &Disk, ui: &mut Ui) -> Exit {
         match test(file, args, disk, &mut names, ui) {
             Ok(one) => tested.push(one),
             Err(exit) => {
-                worst = if exit as u8 > worst as u8 { exit } else { worst };
+                worst = worst.max(exit);
                 let problems = ui.reported().get(before..).unwrap_or_default().to_vec();
                 unbuilt.push(Unbuilt { file: file.display().to_string(), problems });
             }
@@ -141,29 +154,68 @@ fn finish(
         return Exit::Usage;
     }
     let reports: Vec<Report> = tested.iter().map(|one| one.report.clone()).collect();
-    if args.junit.as_deref() != Some(Path::new("-")) {
-        ui.say(render_all(&reports, unbuilt.len()));
+    let text = render_all(&reports, unbuilt.len());
+    // Who reads documents reads nothing else there.
+    match args.coverage.takes_output() || is_standard_output(args.junit.as_deref()) {
+        true => ui.note(text),
+        false => ui.say(text),
     }
     ui.set("reports", json!(reports));
-    if let Some(path) = &args.junit
-        && let Err(exit) = write_junit(path, tested, unbuilt, ui)
-    {
-        return exit;
+    let mut worst = worst.max(report_disagreements(args, &reports, ui));
+    if let Some(path) = &args.junit {
+        worst = worst.max(write_junit(path, tested, unbuilt, ui));
+    }
+    if args.coverage.is_wanted() {
+        let mut all = Coverage::default();
+        tested.iter().filter_map(|one| one.coverage.clone()).for_each(|coverage| all.add(coverage));
+        worst = worst.max(args.coverage.report(&all, ui));
     }
     let failed = reports.iter().any(|report| report.failed() > 0);
-    if failed && worst == Exit::Done { Exit::Policy } else { worst }
+    worst.max(if failed { Exit::Policy } else { Exit::Done })
 }
 
-fn write_junit(path: &Path, tested: &[Tested], unbuilt: &[Unbuilt], ui: &mut Ui) -> Result<(), Exit> {
+fn is_standard_output(path: Option<&Path>) -> bool {
+    path == Some(Path::new("-"))
+}
+
+/// Where the program did not do what the policy means: never hidden, whatever the tests say.
+fn report_disagreements(args: &Args, reports: &[Report], ui: &mut Ui) -> Exit {
+    let mut exit = Exit::Done;
+    for report in reports {
+        for Disagreement { test, line, what } in &report.disagreements {
+            let what = format!(
+                "{}:{line}: in the test \"{test}\" the program does not do what the policy means: {what}",
+                report.file
+            );
+            let problem = Diagnostic::without_place(Code::Disagreement, what);
+            ui.problem(&match &args.object {
+                Some(object) => problem.help(format!(
+                    "`{}` was built from another text or by another version: build it anew with `tcpc build`",
+                    object.display()
+                )),
+                None => {
+                    problem.help("this is a bug of tcpc, not of the policy: please report it with the policy")
+                }
+            });
+            exit = Exit::Policy;
+        }
+    }
+    exit
+}
+
+fn write_junit(path: &Path, tested: &[Tested], unbuilt: &[Unbuilt], ui: &mut Ui) -> Exit {
     let document = junit::document(tested, unbuilt, SystemTime::now()).map_err(|error| {
         let what = format!("cannot write `{}`: {error}", path.display());
         Diagnostic::without_place(Code::UnwritableFile, what)
     });
     let written = document.and_then(|text| policy::write_file(path, text.as_bytes()));
-    written.map_err(|problem| {
-        ui.problem(&problem);
-        Exit::Host
-    })
+    match written {
+        Ok(()) => Exit::Done,
+        Err(problem) => {
+            ui.problem(&problem);
+            Exit::Host
+        }
+    }
 }
 
 fn test(file: &Path, args: &Args, disk: &Disk, names: &mut Vec<String>, ui: &mut Ui) -> Result<Tested, Exit> {
@@ -180,8 +232,10 @@ fn test(file: &Path, args: &Args, disk: &Disk, names: &mut Vec<String>, ui: &mut
         begun = Instant::now();
         ui.step(source.name());
     };
-    match run_tests_telling(&object, &analysis.program, &source, filter, &mut tell) {
-        Ok(report) => Ok(Tested { report, times }),
+    let mut recorder = args.coverage.is_wanted().then(|| Recorder::new(&analysis.program, &source));
+    let wanted = Wanted { filter, tell: Some(&mut tell), recorder: recorder.as_mut() };
+    match run_tests_with(&object, &analysis.program, &source, wanted) {
+        Ok(report) => Ok(Tested { report, times, coverage: recorder.map(Recorder::finish) }),
         Err(error) => {
             let name = args.object.as_deref().unwrap_or(file).display();
             ui.problem(

@@ -146,6 +146,7 @@ codes! {
     // 06: objects.
     E0601 CompilerBug       Error   "a program that the compiler should not have made";
     E0602 BadObject         Error   "a file that is no sock_ops object";
+    E0603 Disagreement      Error   "a program that does something else than its policy means";
     // 07: hosts.
     E0701 NoCgroup          Error   "a path that is not a cgroup of version 2";
     E0702 CgroupRoot        Error   "the root of the cgroup hierarchy, not asked for by name";
@@ -185,6 +186,7 @@ codes! {
     E0757 NothingToWatch    Error   "tests of no file that could change";
     E0758 BadFlow           Error   "a flow that is not the two ends of a connection";
     E0759 NotExplainable    Error   "a question about a policy that has no answer";
+    E0760 LittleCoverage    Error   "tests that reach less of the policies than is asked for";
     // 08: tests.
     E0801 UnknownSetting    Error   "a setting that a test does not have";
     E0802 UnknownSubject    Error   "a rule, counter or error number that is not there";

@@ -52,7 +52,7 @@ impl Around<'_> {
         let done = told.iter().filter_map(|told| match told {
             Told::Branch(span, holds, why) => {
                 let way = if *holds { "true" } else { "false" };
-                let done = Done::new(format!("if {}", self.written(*span))).result(way);
+                let done = Done::new(format!("if {}", self.written().span(*span))).result(way);
                 let done = Done { because: self.causes(why), ..done };
                 Some(self.at(done, *span))
             }
@@ -85,7 +85,7 @@ impl Around<'_> {
             }
             Effect::Stopped(span) => {
                 // `-> default` ends the event as `stop` does.
-                let stops = self.written(*span) == "stop";
+                let stops = self.written().span(*span) == "stop";
                 self.at(Done::new(if stops { "stop" } else { "reply default" }), *span)
             }
             Effect::Set(id, value, result) => {

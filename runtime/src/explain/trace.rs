@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use tcpc_lang::hir::{Expr, Program, Role, RuleId, Stmt, StmtKind, Value};
-use tcpc_lang::source::Span;
+use tcpc_lang::source::{SourceFile, Span};
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::kernel::KernelVersion;
 
 use super::why::{self, Found};
 use crate::meaning::observe::{Effect, Observer};
+use crate::written::Written;
 
 /// Something that was told.
 #[derive(Clone, Debug)]
@@ -47,7 +48,7 @@ pub struct Surroundings {
 
 /// Listens to the meaning of a policy.
 pub struct Tracer<'a> {
-    program: &'a Program,
+    written: Written<'a>,
     /// The last value of each expression, by where it lies in the program.
     values: HashMap<*const Expr, Value>,
     /// What was told, in order.
@@ -56,8 +57,8 @@ pub struct Tracer<'a> {
 
 impl<'a> Tracer<'a> {
     /// Nothing was told yet.
-    pub fn new(program: &'a Program) -> Tracer<'a> {
-        Tracer { program, values: HashMap::new(), told: Vec::new() }
+    pub fn new(program: &'a Program, source: &'a SourceFile) -> Tracer<'a> {
+        Tracer { written: Written { program, source }, values: HashMap::new(), told: Vec::new() }
     }
 
     /// Forgets what was told.
@@ -68,7 +69,7 @@ impl<'a> Tracer<'a> {
 
     fn why(&self, condition: &Expr, holds: bool) -> Vec<Found> {
         let value = |expr: &Expr| self.values.get(&std::ptr::from_ref(expr)).cloned();
-        why::found(condition, holds, &value)
+        why::found(condition, holds, &value, self.written)
     }
 }
 
@@ -78,7 +79,7 @@ impl Observer for Tracer<'_> {
     }
 
     fn rule(&mut self, rule: RuleId, runs: bool) {
-        let condition = self.program.rules.get(rule.index()).and_then(|rule| rule.condition.as_ref());
+        let condition = self.written.program.rules.get(rule.index()).and_then(|rule| rule.condition.as_ref());
         let why = condition.filter(|_| !runs).map(|condition| self.why(condition, false));
         self.told.push(Told::Rule(rule, runs, why.unwrap_or_default()));
     }

@@ -180,7 +180,7 @@ mod tests {
             status: status.clone(),
         });
         let report = Report { file: "a&b.tcp".into(), tests: tests.collect(), ..Report::default() };
-        Tested { times: vec![Duration::from_millis(2); names.len()], report }
+        Tested { times: vec![Duration::from_millis(2); names.len()], report, coverage: None }
     }
 
     /// The values of an attribute, as a reader of XML has them.
