@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod diff;
 pub mod formula;
 pub mod leaf;
 pub mod lint;

@@ -9,6 +9,8 @@ mod key;
 mod leaf;
 mod number;
 
+pub use number::is_condition;
+
 use std::collections::HashMap;
 
 use tcpc_lang::hir::{CompareOp, Expr, ExprKind, LocalId, Program, Value};
@@ -139,6 +141,18 @@ impl<'p> Scene<'p> {
 
     fn is_drawn_local(&self, part: &Expr) -> bool {
         matches!(&part.kind, ExprKind::Local(id) if self.locals.get(id).is_some_and(|bound| bound.drawn))
+    }
+
+    /// The value of a name, and when it was taken; `None` for what must not be evaluated again, and for what is no name.
+    pub fn follow(&self, expr: &Expr) -> Option<(&'p Expr, Epoch)> {
+        let ExprKind::Local(local) = &expr.kind else { return None };
+        let bound = self.locals.get(local).filter(|bound| !bound.drawn)?;
+        Some((bound.value, bound.epoch))
+    }
+
+    /// From now on numbers are drawn as if so many had been drawn before.
+    pub fn begin_draws(&mut self, drawn: u32) {
+        self.draws = drawn;
     }
 
     /// Runs `work` at the time when a name was bound.

@@ -102,7 +102,7 @@ impl<'p> Scene<'p> {
     pub fn row_key(&mut self, world: &mut World, row: &'p Row, cell: u8) -> String {
         let program = self.program;
         let name = |cells: &[tcpc_lang::hir::Cell]| {
-            cells.get(usize::from(cell)).map_or(String::new(), |cell| cell.name.clone())
+            cells.get(usize::from(cell)).map_or(String::new(), |cell| format!("{} {}", cell.name, cell.default))
         };
         match row {
             Row::Flow => {
@@ -112,7 +112,8 @@ impl<'p> Scene<'p> {
                 let parts = self.keys(world, keys);
                 let table = program.tables.get(id.index());
                 let (title, cells) = table.map_or(("", &[][..]), |table| (&table.name, &table.cells));
-                format!("{title}[{parts}].{}", name(cells))
+                let cuts: Vec<_> = table.iter().flat_map(|table| &table.keys).map(|key| key.cut).collect();
+                format!("{title} {cuts:?} [{parts}].{}", name(cells))
             }
         }
     }

@@ -258,7 +258,7 @@ fn compute(op: ArithOp, a: u64, b: u64) -> u64 {
 }
 
 /// Whether an expression is a condition and no value that is read.
-fn is_condition(expr: &Expr) -> bool {
+pub fn is_condition(expr: &Expr) -> bool {
     !matches!(
         expr.kind,
         ExprKind::Field(_)
