@@ -60,6 +60,8 @@ pub enum Command {
     Build(commands::build::Args),
     /// Run the tests of policies without a kernel
     Test(commands::test::Args),
+    /// Compare what two policies do
+    Diff(commands::diff::Args),
     /// Attach a policy to a cgroup
     Attach(commands::attach::Args),
     /// Detach a policy from a cgroup

@@ -5,6 +5,7 @@ pub mod build;
 pub mod check;
 pub mod completions;
 pub mod detach;
+pub mod diff;
 pub mod disasm;
 pub mod doc;
 pub mod experiment;
@@ -27,6 +28,7 @@ pub fn run(command: Command, ui: &mut Ui) -> Exit {
         Command::Check(args) => check::run(&args, ui),
         Command::Build(args) => build::run(&args, ui),
         Command::Test(args) => test::run(&args, ui),
+        Command::Diff(args) => diff::run(&args, ui),
         Command::Attach(args) => attach::run(&args, ui),
         Command::Detach(args) => detach::run(&args, ui),
         Command::List(args) => list::run(&args, ui),

@@ -8,6 +8,7 @@
 mod cli;
 mod commands;
 mod completion;
+pub mod diff;
 mod disk;
 mod exit;
 mod experiment;

@@ -7,6 +7,7 @@ use tcpc_compiler::needs::newer_than;
 use tcpc_compiler::{CompileError, Compiled, Options};
 use tcpc_lang::Analysis;
 use tcpc_lang::diag::{Code, Diagnostic};
+use tcpc_lang::hir::Program;
 use tcpc_lang::modules;
 use tcpc_lang::source::SourceFile;
 use tcpc_stdlib::kernel::KernelVersion;
@@ -134,6 +135,18 @@ pub fn analyze(disk: &Disk, path: &Path, ui: &mut Ui) -> Result<(SourceFile, Ana
     let source = read_source_from(disk, path).map_err(|problem| report_unreadable(&problem, ui))?;
     let analysis = check(&source, ui)?;
     Ok((source, analysis))
+}
+
+/// Reads and checks a policy, and reports what is wrong with it but not what is suspicious: for what is not about the
+/// policy itself.
+pub fn understand(path: &Path, ui: &mut Ui) -> Result<(SourceFile, Program), Exit> {
+    let source = read_source(path).map_err(|problem| report_unreadable(&problem, ui))?;
+    let analysis = tcpc_lang::analyze(&source);
+    if !analysis.is_valid() {
+        ui.report(&source, &analysis.diagnostics);
+        return Err(Exit::Policy);
+    }
+    Ok((source, analysis.program))
 }
 
 /// Checks a policy, and looks for what is suspicious in one without errors.

@@ -29,7 +29,7 @@ const ALL_WORK: u64 = 60_000_000;
 const MOST_WORK: u64 = 400_000;
 /// So many ways through an event are followed.
 const MOST_WAYS: usize = 20_000;
-/// So many connections are tried where it is not certain that they differ.
+/// So often connections are tried where it is not certain that they differ.
 const MOST_TRIED: usize = 50;
 
 /// A policy.
@@ -63,13 +63,25 @@ pub struct Difference {
     pub what: Vec<String>,
 }
 
-/// Where something can be read only on a connection that was tried: whether both differ on it. `None` where it cannot be
-/// tried.
-pub type Try<'t> = dyn FnMut(&World, &Witness) -> Option<bool> + 't;
+/// What came of running both policies on a connection.
+#[derive(Debug)]
+pub enum Tried {
+    /// They did the same, on this and on so many others like it.
+    Same(usize),
+    /// They did not on this one, which may be another one.
+    Differs(Witness),
+    /// It cannot be run.
+    Impossible,
+}
+
+/// Runs both policies on a connection.
+pub type Try<'t> = dyn FnMut(&World, &Witness) -> Tried + 't;
 
 /// The events in which one of the policies has rules.
 pub fn events<'p>(old: Side<'p>, new: Side<'p>) -> impl Iterator<Item = &'static Event> {
-    let has = move |side: Side<'p>, event: &Event| side.program.rules.iter().any(|rule| rule.events.contains(&event));
+    let has = move |side: Side<'p>, event: &Event| {
+        side.program.rules.iter().any(|rule| rule.events.contains(&event))
+    };
     EVENTS.iter().filter(move |event| event.supported && (has(old, event) || has(new, event)))
 }
 
@@ -83,7 +95,7 @@ pub fn compare(old: Side<'_>, new: Side<'_>, event: &'static Event, try_it: &mut
     if is_same {
         return Verdict::Equivalent;
     }
-    Search { steps, scenes, world, work: ALL_WORK, tried: 0, is_sure: true }.search(try_it)
+    Search { steps, scenes, world, work: ALL_WORK, tried: 0, rounds: 0, is_sure: true }.search(try_it)
 }
 
 struct Search<'p> {
@@ -93,6 +105,8 @@ struct Search<'p> {
     work: u64,
     /// Connections that were tried.
     tried: usize,
+    /// How often some were.
+    rounds: usize,
     /// Whether every way was followed to its end.
     is_sure: bool,
 }
@@ -111,7 +125,7 @@ impl<'p> Search<'p> {
         let mut ways = 0;
         while let Some(way) = open.pop() {
             ways += 1;
-            if ways > MOST_WAYS || self.work == 0 || self.tried > MOST_TRIED {
+            if ways > MOST_WAYS || self.work == 0 || self.rounds > MOST_TRIED {
                 self.is_sure = false;
                 break;
             }
@@ -172,13 +186,15 @@ impl<'p> Search<'p> {
             let mut solver = Solver::new(&self.world.leaves, self.work);
             let found = witness::find(&self.world, &mut solver, &conditions, MOST_WORK);
             self.work = solver.work;
-            let Some(flow) = found else { break };
-            self.tried += 1;
+            let Some(mut flow) = found else { break };
+            flow.is_exact &= is_exact;
             match try_it(&self.world, &flow) {
-                Some(true) => return Some(flow),
-                None if is_exact && flow.is_exact => return Some(flow),
-                _ => {}
+                Tried::Differs(flow) => return Some(flow),
+                Tried::Impossible if flow.is_exact => return Some(flow),
+                Tried::Impossible => {}
+                Tried::Same(number) => self.tried += number,
             }
+            self.rounds += 1;
             avoid = crate::formula::all([avoid, another(&self.world, &flow)]);
         }
         self.is_sure = false;
@@ -190,7 +206,8 @@ impl<'p> Search<'p> {
 fn another(world: &World, flow: &Witness) -> Formula {
     use crate::leaf::{LOCAL, REMOTE};
     let other = flow.values.iter().filter(|(leaf, _)| ![LOCAL, REMOTE].contains(leaf));
-    let other = other.filter(|(leaf, _)| world.leaves.get(**leaf).domain.bounds().is_some_and(|(low, high)| low < high));
+    let other = other
+        .filter(|(leaf, _)| world.leaves.get(**leaf).domain.bounds().is_some_and(|(low, high)| low < high));
     crate::formula::any(
         other.map(|(&leaf, &value)| not(&crate::formula::is_in(leaf, crate::ranges::Ranges::one(value)))),
     )

@@ -32,10 +32,10 @@ pub enum Kind {
     Arg(u8, &'static Arg),
     /// What a socket option reads.
     Option(&'static SockOption),
-    /// A parameter, by its name.
-    Param(String),
-    /// A cell of a row, as the policy writes it.
-    Cell(String),
+    /// A parameter, by its name, and what it starts with.
+    Param(String, u64),
+    /// A cell of a row.
+    Cell(CellOf),
     /// 0 for a client, 1 for a server.
     Role,
     /// The service class of the SYN.
@@ -52,8 +52,34 @@ pub enum Kind {
     HeaderField(String, String),
     /// Whether the kernel has something.
     Kernel(Feature),
+    /// What something reads after rules have changed something.
+    Later(String),
     /// A random number, a time, or what depends on several values: its text.
     Other(String),
+}
+
+/// A cell of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellOf {
+    /// The cell with its row, as the policy writes it.
+    pub text: String,
+    /// The table; `None` for what is kept of the connection.
+    pub table: Option<String>,
+    /// The cell's name.
+    pub cell: String,
+    /// The row's key, before it is cut; `None` if it is computed.
+    pub key: Option<Vec<KeyPart>>,
+}
+
+/// A part of a row's key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum KeyPart {
+    /// This value, whatever it is.
+    Leaf(LeafId),
+    /// This number.
+    Number(u64),
+    /// This address.
+    Ip(u128),
 }
 
 /// A value that conditions ask for.

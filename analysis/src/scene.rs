@@ -8,10 +8,12 @@
 mod key;
 mod leaf;
 mod number;
+pub mod topic;
 
 pub use number::is_condition;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use tcpc_lang::hir::{CompareOp, Expr, ExprKind, LocalId, Program, Value};
 use tcpc_lang::source::SourceFile;
@@ -67,17 +69,24 @@ impl World {
     }
 }
 
-/// When something was last changed: texts with another time are other values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Epoch {
-    /// Socket options and what depends on them.
-    pub kernel: u32,
-    /// Cells of rows.
-    pub cells: u32,
+/// When things were last changed: what is read at another time is another value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Epoch(Rc<BTreeMap<String, u32>>);
+
+impl Epoch {
+    /// When this was last changed; 0 if it is as it was before the first rule.
+    pub fn of(&self, topic: &str) -> u32 {
+        self.0.get(topic).copied().unwrap_or(0)
+    }
+
+    /// It is changed.
+    pub fn change(&mut self, topic: String, time: u32) {
+        Rc::make_mut(&mut self.0).insert(topic, time);
+    }
 }
 
 /// A local name's value.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Bound<'p> {
     value: &'p Expr,
     /// The number of its text.
@@ -136,7 +145,7 @@ impl<'p> Scene<'p> {
     pub fn bind(&mut self, world: &mut World, local: LocalId, value: &'p Expr) {
         let drawn = value.any(&mut |part| is_drawn(part) || self.is_drawn_local(part));
         let key = self.key(world, value);
-        self.locals.insert(local, Bound { value, key, epoch: self.epoch, drawn });
+        self.locals.insert(local, Bound { value, key, epoch: self.epoch.clone(), drawn });
     }
 
     fn is_drawn_local(&self, part: &Expr) -> bool {
@@ -147,7 +156,7 @@ impl<'p> Scene<'p> {
     pub fn follow(&self, expr: &Expr) -> Option<(&'p Expr, Epoch)> {
         let ExprKind::Local(local) = &expr.kind else { return None };
         let bound = self.locals.get(local).filter(|bound| !bound.drawn)?;
-        Some((bound.value, bound.epoch))
+        Some((bound.value, bound.epoch.clone()))
     }
 
     /// From now on numbers are drawn as if so many had been drawn before.
@@ -178,7 +187,7 @@ impl<'p> Scene<'p> {
                 self.bind(world, *local, value);
                 self.formula(world, body)
             }
-            ExprKind::Local(local) => match self.locals.get(local).copied() {
+            ExprKind::Local(local) => match self.locals.get(local).cloned() {
                 Some(bound) if !bound.drawn => {
                     let formula = self.at(bound.epoch, |scene| scene.formula(world, bound.value));
                     if nodes(&formula, MOST_NODES) < MOST_NODES { formula } else { self.flag(world, expr) }

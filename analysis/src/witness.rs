@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tcpc_lang::show::show_ip;
+use tcpc_stdlib::builtin::draw;
 use tcpc_stdlib::event::EventRole;
 use tcpc_stdlib::header::SEGMENTS;
 use tcpc_stdlib::kernel::{is_mapped, tcp_state};
@@ -17,8 +18,14 @@ use crate::solve::{Answer, Model, Solver};
 /// The ends of a connection that nothing is asked of: those of a test, and two of IPv6.
 const PLAIN_V4: [u128; 2] = [0xffff_c000_0201, 0xffff_c633_6401];
 const PLAIN_V6: [u128; 2] = [0x2001_0db8 << 96 | 1, (0x2001_0db8 << 96) | (1 << 80) | 1];
+/// Ends of other networks.
+const FAR_V4: u128 = 0xffff_cb00_7101;
+const FAR_V6: u128 = 0x2001_0db8 << 96 | 0xffff << 80 | 1;
 /// Its ports: those of a test.
 const PLAIN_PORTS: [u128; 2] = [40_000, 443];
+
+/// Socket cookies, of which the first with a draw that fits is taken.
+pub const DRAWN: std::ops::Range<u64> = 1..200_000;
 
 /// A connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +44,7 @@ pub fn find(world: &World, solver: &mut Solver<'_>, conditions: &[Formula], most
     let mut values = BTreeMap::new();
     // A value that is taken can make the conditions ask for others.
     while let Some(leaf) = next(world, &model, &values) {
-        for value in candidates(world, &model, leaf) {
+        for value in candidates(world, &model, leaf, values.get(&REMOTE).copied()) {
             if !world.leaves.get(leaf).domain.has(value) {
                 continue;
             }
@@ -63,7 +70,7 @@ fn next(world: &World, model: &Model, values: &BTreeMap<LeafId, u128>) -> Option
 }
 
 /// Values to try, the best first; the last one always fits.
-fn candidates(world: &World, model: &Model, leaf: LeafId) -> Vec<u128> {
+fn candidates(world: &World, model: &Model, leaf: LeafId, peer: Option<u128>) -> Vec<u128> {
     let row = world.leaves.get(leaf);
     let left = model.left.get(&leaf).unwrap_or(&row.domain);
     let low = left.bounds().map_or(0, |(low, _)| low);
@@ -71,6 +78,9 @@ fn candidates(world: &World, model: &Model, leaf: LeafId) -> Vec<u128> {
     if [LOCAL, REMOTE].contains(&leaf) {
         let at = usize::from(leaf == REMOTE);
         tried.extend([PLAIN_V4[at], PLAIN_V6[at]]);
+        // A neighbour of the peer, or somebody far away.
+        tried.extend(peer.filter(|_| leaf == LOCAL).map(|peer| peer ^ 3));
+        tried.extend([PLAIN_V4[1 - at], FAR_V4, FAR_V6]);
         let end = model.ends.map(|ends| if leaf == LOCAL { ends.0 } else { ends.1 });
         // The first address of a network is none of a host.
         tried.extend([low.saturating_add(1), end.unwrap_or(low).saturating_add(1), end.unwrap_or(low)]);
@@ -78,6 +88,11 @@ fn candidates(world: &World, model: &Model, leaf: LeafId) -> Vec<u128> {
     match &row.kind {
         Kind::Field(field) if field.name == "local_port" => tried.push(PLAIN_PORTS[0]),
         Kind::Field(field) if field.name == "remote_port" => tried.push(PLAIN_PORTS[1]),
+        Kind::Param(_, default) => tried.push((*default).into()),
+        // Of the numbers that connections really draw.
+        Kind::Draw => {
+            tried.extend(DRAWN.map(|cookie| u128::from(draw(cookie))).find(|&value| left.has(value)))
+        }
         Kind::Field(field) if field.name == "state" => {
             tried.extend(tcp_state("SYN_SENT").map(u128::from));
         }
@@ -161,8 +176,9 @@ fn setting(world: &World, leaf: LeafId, value: u128) -> Option<String> {
         Kind::Field(field) => format!("{} {shown}", field.name),
         Kind::Arg(_, arg) => format!("{} {shown}", arg.name),
         Kind::Option(option) => format!("{} {shown}", option.name),
-        Kind::Param(name) => format!("{name} {shown}"),
-        Kind::Cell(text) => format!("{text} {shown}"),
+        Kind::Param(name, _) => format!("{name} {shown}"),
+        Kind::Later(name) => format!("{name} {shown} by then"),
+        Kind::Cell(cell) => format!("{} {shown}", cell.text),
         Kind::Role => format!("role {}", if value == 0 { "client" } else { "server" }),
         Kind::SynTos => format!("syn_tos {value}"),
         Kind::Draw => format!("drawn for a sample of {}", percent(value)),

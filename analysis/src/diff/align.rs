@@ -1,9 +1,11 @@
 //! The rules of two policies in one event, those that both have side by side.
 
+use std::collections::BTreeSet;
+
 use tcpc_lang::hir::{ExprKind, Program, ReplyValue, Rule, Stmt, StmtKind};
 
 use super::Side;
-use crate::scene::{Scene, World};
+use crate::scene::{Scene, World, topic};
 
 /// One or two rules that are tried at the same time.
 #[derive(Debug)]
@@ -14,8 +16,8 @@ pub struct Step<'p> {
     pub is_common: bool,
     /// Whether it ends the event when it runs.
     pub ends: Ends,
-    /// Whether what it asks for can change during the event.
-    pub is_volatile: bool,
+    /// What it reads that rules before it can have changed: see [`crate::scene::topic`].
+    pub reads: BTreeSet<String>,
     /// The number of its text.
     pub text: u32,
 }
@@ -47,12 +49,12 @@ pub fn steps<'p>(world: &mut World, sides: [Side<'p>; 2], scenes: &[Scene<'p>; 2
     let (mut i, mut j) = (0, 0);
     for (a, b) in common(&old, &new) {
         gap(&mut steps, &old[i..a], &new[j..b]);
-        let is_volatile = is_volatile(sides[0].program, old[a].0);
+        let reads = reads(sides[0].program, old[a].0);
         steps.push(Step {
             rules: [Some(old[a].0), Some(new[b].0)],
             is_common: true,
             ends: ends(&old[a].0.body),
-            is_volatile,
+            reads,
             text: old[a].1,
         });
         (i, j) = (a + 1, b + 1);
@@ -67,7 +69,7 @@ pub fn steps<'p>(world: &mut World, sides: [Side<'p>; 2], scenes: &[Scene<'p>; 2
 fn gap<'p>(steps: &mut Vec<Step<'p>>, old: &[(&'p Rule, u32)], new: &[(&'p Rule, u32)]) {
     for at in 0..old.len().max(new.len()) {
         let rules = [old.get(at), new.get(at)].map(|rule| rule.map(|(rule, _)| *rule));
-        steps.push(Step { rules, is_common: false, ends: Ends::Sometimes, is_volatile: true, text: 0 });
+        steps.push(Step { rules, is_common: false, ends: Ends::Sometimes, reads: BTreeSet::new(), text: 0 });
     }
 }
 
@@ -113,13 +115,19 @@ fn ends(stmts: &[Stmt]) -> Ends {
     if can { Ends::Sometimes } else { Ends::Never }
 }
 
-/// Whether a rule reads what rules before it can have changed.
-fn is_volatile(program: &Program, rule: &Rule) -> bool {
-    rule.any(program, &mut |part| match &part.kind {
-        ExprKind::Option(_) | ExprKind::Cell(..) => true,
-        ExprKind::Field(field) => !field.stable,
-        _ => false,
-    })
+/// What a rule reads that rules before it can have changed.
+fn reads(program: &Program, rule: &Rule) -> BTreeSet<String> {
+    let mut topics = BTreeSet::new();
+    rule.any(program, &mut |part| {
+        match &part.kind {
+            ExprKind::Option(option) => drop(topics.insert(topic::read_with(option))),
+            ExprKind::Cell(row, cell) => drop(topics.insert(topic::of_cell(program, row, *cell))),
+            ExprKind::Field(field) => topics.extend(topic::of_field(field)),
+            _ => {}
+        }
+        false
+    });
+    topics
 }
 
 /// The number of a rule's text.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use tcpc_lang::hir::{ChangeOp, Value};
-use tcpc_stdlib::option::{OPTIONS, option};
+
+use crate::scene::topic;
 
 /// A value that was assigned, counted or answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,19 +53,9 @@ pub const RECORDS: &str = "records";
 /// The answer.
 pub const REPLY: &str = "reply";
 
-/// The channel of a socket option: options that change one another share one.
+/// The channel of a socket option or a field: options that change one another share one.
 pub fn option_channel(name: &str) -> String {
-    let mentions = |one: &str, other: &str| {
-        let quoted = format!("`{other}`");
-        option(one).is_some_and(|option| option.note.contains(&quoted))
-    };
-    let mut related: Vec<&str> = OPTIONS
-        .iter()
-        .map(|option| option.name)
-        .filter(|other| *other == name || mentions(name, other) || mentions(other, name))
-        .collect();
-    related.sort_unstable();
-    format!("{OPTION}{}", related.join(" and "))
+    format!("{OPTION}{}", topic::of_option(name))
 }
 
 /// Sorts effects by channels, and leaves out what later ones undo.
@@ -88,8 +79,10 @@ pub fn channels(effects: &[Effect]) -> Channels {
         if alone && let Some(last) = deeds.iter().rposition(is_kept) {
             deeds.drain(..last);
         }
-        let is_sum = deeds.iter().all(|deed| matches!(deed, Deed::Changed(ChangeOp::Add, _) | Deed::Common(_)));
-        let is_bag = name.starts_with(COUNTER) || name.starts_with(HISTOGRAM) || (name.starts_with(CELL) && is_sum);
+        let is_sum =
+            deeds.iter().all(|deed| matches!(deed, Deed::Changed(ChangeOp::Add, _) | Deed::Common(_)));
+        let is_bag =
+            name.starts_with(COUNTER) || name.starts_with(HISTOGRAM) || (name.starts_with(CELL) && is_sum);
         if is_bag {
             deeds.sort_by_key(|deed| format!("{deed:?}"));
         }

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use tcpc_lang::hir::{Expr, ExprKind, ReplyValue, Rule, Stmt, StmtKind, Value};
+use tcpc_lang::hir::{ChangeOp, Expr, ExprKind, ReplyValue, Rule, Stmt, StmtKind, Value};
 use tcpc_stdlib::unit::Type;
 
 use super::align::{Ends, Step};
-use super::effect::{CELL, COUNTER, Channels, Deed, Effect, HISTOGRAM, RECORDS, REPLY, Val, channels, option_channel, show};
+use super::effect::{
+    CELL, COUNTER, Channels, Deed, Effect, HISTOGRAM, RECORDS, REPLY, Val, channels, option_channel, show,
+};
 use crate::formula::{Formula, Node, any, constant, not};
 use crate::ranges::Ranges;
-use crate::scene::{Scene, World, is_condition};
+use crate::scene::{Scene, World, is_condition, topic};
 
 /// Numbers that are drawn are counted from a multiple of this in each step, so that a step of both draws the same.
 const DRAWS: u32 = 1000;
@@ -69,21 +71,23 @@ impl<'r, 'p> Run<'r, 'p> {
 
     /// Runs to the end, or to the first condition that has no answer yet. What holds on this way is given too.
     pub fn run(mut self, world: &mut World) -> (End, Vec<Formula>) {
-        let end = match self.to_the_end(world) {
+        let end = match self.all_steps(world) {
             Err(Open(condition)) => End::Asks(condition),
             Ok(()) => self.compare(world),
         };
         (end, self.path)
     }
 
-    fn to_the_end(&mut self, world: &mut World) -> Result<(), Open> {
+    fn all_steps(&mut self, world: &mut World) -> Result<(), Open> {
         for (at, step) in self.steps.iter().enumerate() {
             if self.sides.iter().all(|side| side.ended) {
                 break;
             }
             self.sides.iter_mut().for_each(|side| side.scene.begin_draws(at as u32 * DRAWS));
             match step.rules {
-                [Some(rule), Some(_)] if self.can_stay_closed(at, step) => self.pass(world, at, step, rule)?,
+                [Some(rule), Some(_)] if self.can_stay_closed(at, step) => {
+                    self.pass(world, at, step, rule)?
+                }
                 rules => {
                     for (side, rule) in rules.into_iter().enumerate() {
                         if let Some(rule) = rule {
@@ -104,7 +108,7 @@ impl<'r, 'p> Run<'r, 'p> {
             && !old.ended
             && !new.ended
             && step.ends != Ends::Sometimes
-            && (!step.is_volatile || old.scene.epoch == new.scene.epoch)
+            && step.reads.iter().all(|topic| old.scene.epoch.of(topic) == new.scene.epoch.of(topic))
     }
 
     /// A rule that both have: it does something to both, or nothing to both.
@@ -121,16 +125,13 @@ impl<'r, 'p> Run<'r, 'p> {
             }
         }
         let touched = touched(self.sides[0].scene.clone(), world, &rule.body);
+        let topics = changed(self.sides[0].scene.program, &rule.body);
         for side in &mut self.sides {
-            let passed = touched.iter().map(|channel| Effect { channel: channel.clone(), deed: Deed::Common(at) });
+            let passed =
+                touched.iter().map(|channel| Effect { channel: channel.clone(), deed: Deed::Common(at) });
             side.effects.extend(passed);
-            let text = step.text;
-            if touched.iter().any(|channel| is_of_the_kernel(channel)) {
-                side.scene.epoch.kernel = after(world, side.scene.epoch.kernel, &format!("rule {text}"));
-            }
-            if touched.iter().any(|channel| channel.starts_with(CELL)) {
-                side.scene.epoch.cells = after(world, side.scene.epoch.cells, &format!("rule {text}"));
-            }
+            let what = format!("rule {}", step.text);
+            topics.iter().for_each(|topic| change(world, &mut side.scene, topic.clone(), &what));
             side.ended = step.ends == Ends::Always;
         }
         Ok(())
@@ -189,23 +190,29 @@ impl<'r, 'p> Run<'r, 'p> {
                 let Some(first) = rows.first() else { return Ok(()) };
                 let values = self.values(world, side, rows.iter().map(|row| &row.value))?;
                 let may_fail = first.option.ty == Type::Name
-                    || first.option.set_since.is_none_or(|since| since > tcpc_stdlib::kernel::KernelVersion::FLOOR)
+                    || first
+                        .option
+                        .set_since
+                        .is_none_or(|since| since > tcpc_stdlib::kernel::KernelVersion::FLOOR)
                     || values.iter().any(|value| matches!(value, Val::Text(_)));
                 let deed = Deed::Set(first.option.name.to_owned(), values, may_fail);
-                self.kernel_effect(world, side, option_channel(first.option.name), deed);
+                let topics = topic::changed_by_option(first.option.name);
+                self.kernel_effect(world, side, option_channel(first.option.name), deed, topics);
             }
             StmtKind::SetField(field, value) => {
                 let value = self.value(world, side, value)?;
                 let deed = Deed::Set(field.name.to_owned(), vec![value], false);
-                self.kernel_effect(world, side, option_channel(field.name), deed);
+                self.kernel_effect(world, side, option_channel(field.name), deed, topic::changed_by_field());
             }
             StmtKind::Change { row, cell, op, value } => {
                 let value = self.value(world, side, value)?;
                 let state = &mut self.sides[side];
                 let channel = format!("{CELL}{}", state.scene.row_key(world, row, *cell));
                 let deed = Deed::Changed(*op, value);
-                let epoch = state.scene.epoch.cells;
-                state.scene.epoch.cells = after(world, epoch, &format!("{channel} {deed:?}"));
+                let topic = topic::of_cell(program, row, *cell);
+                // What it makes of the cell depends on what that holds.
+                state.scene.cell(world, &topic, row, *cell);
+                change(world, &mut state.scene, topic, &format!("{channel} {deed:?}"));
                 state.effects.push(Effect { channel, deed });
             }
             StmtKind::Count(id, key) => {
@@ -231,7 +238,11 @@ impl<'r, 'p> Run<'r, 'p> {
             }
             StmtKind::Open(id, arm) => {
                 let name = of(program.experiments.get(id.index()).map(|one| &one.name));
-                self.effect(side, format!("experiment {name}"), Deed::Happened(format!("opened {arm}"), Vec::new()));
+                self.effect(
+                    side,
+                    format!("experiment {name}"),
+                    Deed::Happened(format!("opened {arm}"), Vec::new()),
+                );
             }
             StmtKind::Outcome(id, arm, values) => {
                 let values = self.values(world, side, values)?;
@@ -272,10 +283,22 @@ impl<'r, 'p> Run<'r, 'p> {
         self.sides[side].effects.push(Effect { channel, deed });
     }
 
-    /// Something after which options and fields may read otherwise.
-    fn kernel_effect(&mut self, world: &mut World, side: usize, channel: String, deed: Deed) {
+    /// Something after which options and fields may read otherwise. To set something again to the same changes nothing.
+    fn kernel_effect(
+        &mut self,
+        world: &mut World,
+        side: usize,
+        channel: String,
+        deed: Deed,
+        topics: Vec<String>,
+    ) {
         let state = &mut self.sides[side];
-        state.scene.epoch.kernel = after(world, state.scene.epoch.kernel, &format!("{channel} {deed:?}"));
+        let last = state.effects.iter().rev().find(|effect| effect.channel == channel);
+        if last.is_some_and(|last| last.deed == deed) {
+            return;
+        }
+        let what = format!("{channel} {deed:?}");
+        topics.into_iter().for_each(|topic| change(world, &mut state.scene, topic, &what));
         state.effects.push(Effect { channel, deed });
     }
 
@@ -290,7 +313,7 @@ impl<'r, 'p> Run<'r, 'p> {
 
     /// A value: a constant where the way decides about it.
     fn value(&mut self, world: &mut World, side: usize, expr: &'p Expr) -> Result<Val, Open> {
-        let now = self.sides[side].scene.epoch;
+        let now = self.sides[side].scene.epoch.clone();
         let value = self.value_then(world, side, expr);
         self.sides[side].scene.epoch = now;
         value
@@ -313,7 +336,10 @@ impl<'r, 'p> Run<'r, 'p> {
                     let condition = self.sides[side].scene.formula(world, condition);
                     expr = if self.decide(condition)? { then } else { otherwise };
                 }
-                _ if expr.ty == Type::Bool && is_condition(expr) && !matches!(expr.kind, ExprKind::Local(_)) => {
+                _ if expr.ty == Type::Bool
+                    && is_condition(expr)
+                    && !matches!(expr.kind, ExprKind::Local(_)) =>
+                {
                     let condition = self.sides[side].scene.formula(world, expr);
                     let holds = self.decide(condition)?;
                     return Ok(Val::Known(Value::Number(holds.into())));
@@ -366,8 +392,12 @@ impl<'r, 'p> Run<'r, 'p> {
         for (old, new) in old.iter().zip(new) {
             let (old, new) = match (old, new) {
                 (Deed::Set(a, old, _), Deed::Set(b, new, _)) if a == b => (old.as_slice(), new.as_slice()),
-                (Deed::Happened(a, old), Deed::Happened(b, new)) if a == b => (old.as_slice(), new.as_slice()),
+                (Deed::Happened(a, old), Deed::Happened(b, new)) if a == b => {
+                    (old.as_slice(), new.as_slice())
+                }
                 (Deed::Changed(a, old), Deed::Changed(b, new)) if a == b => {
+                    // Two subtractions can both stop at zero.
+                    certain &= *a != ChangeOp::Sub || old == new;
                     (std::slice::from_ref(old), std::slice::from_ref(new))
                 }
                 _ => return certainly,
@@ -377,7 +407,7 @@ impl<'r, 'p> Run<'r, 'p> {
             }
             for (old, new) in old.iter().zip(new).filter(|(old, new)| old != new) {
                 match (old, new) {
-                    (Val::Known(_), Val::Known(_)) => return certainly,
+                    (Val::Known(_), Val::Known(_)) => when.push(constant(true)),
                     (Val::Known(known), Val::Text(text)) | (Val::Text(text), Val::Known(known)) => {
                         when.push(self.other_than(world, *text, known));
                     }
@@ -404,15 +434,33 @@ impl<'r, 'p> Run<'r, 'p> {
     }
 }
 
-/// The time after something was written.
-fn after(world: &mut World, before: u32, what: &str) -> u32 {
+/// Something is changed. Where the same was done before, it reads the same.
+fn change(world: &mut World, scene: &mut Scene<'_>, topic: String, what: &str) {
+    let before = scene.epoch.of(&topic);
     // Zero is the time at which the event begins.
-    world.node(format!("after {before}: {what}")) + 1
+    let time = world.node(format!("after {before}: {what}")) + 1;
+    scene.epoch.change(topic, time);
 }
 
-/// Whether something else may read otherwise after this was done.
-fn is_of_the_kernel(channel: &str) -> bool {
-    channel.starts_with(super::effect::OPTION)
+/// What may read otherwise after statements.
+fn changed(program: &tcpc_lang::hir::Program, stmts: &[Stmt]) -> BTreeSet<String> {
+    let mut topics = BTreeSet::new();
+    for stmt in stmts {
+        match &stmt.kind {
+            StmtKind::Assign(ids) => {
+                let row = ids.first().and_then(|id| program.assignments.get(id.index()));
+                topics.extend(topic::changed_by_option(row.map_or("", |row| row.option.name)));
+            }
+            StmtKind::SetField(..) => topics.extend(topic::changed_by_field()),
+            StmtKind::Change { row, cell, .. } => drop(topics.insert(topic::of_cell(program, row, *cell))),
+            StmtKind::If(_, then, otherwise) => {
+                topics.extend(changed(program, then));
+                topics.extend(changed(program, otherwise));
+            }
+            _ => {}
+        }
+    }
+    topics
 }
 
 /// What the statements of a rule may do something to.
@@ -455,4 +503,3 @@ fn touched<'p>(mut scene: Scene<'p>, world: &mut World, stmts: &'p [Stmt]) -> BT
     }
     channels
 }
-

@@ -7,7 +7,7 @@ use tcpc_lang::source::{SourceFile, Span};
 use tcpc_stdlib::unit::Type;
 
 use crate::formula::{Formula, all, any, constant, not};
-use crate::scene::{Scene, World};
+use crate::scene::{Scene, World, topic};
 
 /// A rule in one event.
 #[derive(Debug)]
@@ -132,18 +132,24 @@ impl<'p> Walk<'p> {
         self.questions.push(Question { rule, condition, is_head, given, scene });
     }
 
+    /// Something was written.
+    fn changes(&mut self, topics: Vec<String>) {
+        self.epochs += 1;
+        topics.into_iter().for_each(|topic| self.scene.epoch.change(topic, self.epochs));
+    }
+
     /// When a block ends the event. `path` is what holds before each statement.
     fn block(&mut self, world: &mut World, id: RuleId, stmts: &'p [Stmt], path: &mut Vec<Given>) -> Formula {
         let mut ended = constant(false);
         for stmt in stmts {
             match &stmt.kind {
-                StmtKind::Assign(_) | StmtKind::SetField(..) => {
-                    self.epochs += 1;
-                    self.scene.epoch.kernel = self.epochs;
+                StmtKind::Assign(ids) => {
+                    let row = ids.first().and_then(|id| self.program.assignments.get(id.index()));
+                    self.changes(topic::changed_by_option(row.map_or("", |row| row.option.name)));
                 }
-                StmtKind::Change { .. } => {
-                    self.epochs += 1;
-                    self.scene.epoch.cells = self.epochs;
+                StmtKind::SetField(..) => self.changes(topic::changed_by_field()),
+                StmtKind::Change { row, cell, .. } => {
+                    self.changes(vec![topic::of_cell(self.program, row, *cell)]);
                 }
                 StmtKind::Let(local, value) => self.scene.bind(world, *local, value),
                 StmtKind::If(condition, then, otherwise) => {

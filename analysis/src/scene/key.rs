@@ -102,7 +102,9 @@ impl<'p> Scene<'p> {
     pub fn row_key(&mut self, world: &mut World, row: &'p Row, cell: u8) -> String {
         let program = self.program;
         let name = |cells: &[tcpc_lang::hir::Cell]| {
-            cells.get(usize::from(cell)).map_or(String::new(), |cell| format!("{} {}", cell.name, cell.default))
+            cells
+                .get(usize::from(cell))
+                .map_or(String::new(), |cell| format!("{} {}", cell.name, cell.default))
         };
         match row {
             Row::Flow => {

@@ -1,15 +1,15 @@
 //! Values that are read: what each can be in the event, and what follows from the kind of socket.
 
-use tcpc_lang::hir::{Expr, ExprKind, Row};
+use tcpc_lang::hir::{Expr, ExprKind, Row, Value};
 use tcpc_stdlib::builtin::BuiltinId;
 use tcpc_stdlib::event::{EventRole, Sock, full_socket_state};
 use tcpc_stdlib::field::{Availability, Field};
 use tcpc_stdlib::kernel::{AF_INET, AF_INET6, TCP_STATES, tcp_state};
 use tcpc_stdlib::unit::Type;
 
-use super::{Scene, World, catalogued};
+use super::{Scene, World, catalogued, topic};
 use crate::formula::{Formula, LeafId, any, constant, not};
-use crate::leaf::{Kind, LOCAL, Leaf, mapped};
+use crate::leaf::{CellOf, KeyPart, Kind, LOCAL, Leaf, mapped};
 use crate::ranges::Ranges;
 
 impl<'p> Scene<'p> {
@@ -27,7 +27,8 @@ impl<'p> Scene<'p> {
                 Some(world.leaves.add(format!("arg {}", arg.name), row))
             }
             ExprKind::Option(option) => {
-                let key = format!("option {} {}", option.name, self.epoch.kernel);
+                let time = self.epoch.of(&topic::read_with(option));
+                let key = format!("option {} {time}", option.name);
                 let known = world.leaves.find(&key).is_some();
                 let scale = option.unit.scale().unwrap_or(1);
                 let widest = if option.unit.scale().is_some() { u32::MAX.into() } else { u64::MAX.into() };
@@ -43,7 +44,7 @@ impl<'p> Scene<'p> {
                 let param = self.program.params.get(id.index())?;
                 let (low, high) = self.fixed.get(&param.name).map_or(*range, |&value| (value, value));
                 let domain = Ranges::span(low.into(), high.into());
-                let kind = Kind::Param(param.name.clone());
+                let kind = Kind::Param(param.name.clone(), param.default);
                 let row = Leaf { kind, domain, scale: 1, ty: param.ty, is_free: true };
                 let key = match self.fixed.contains_key(&param.name) {
                     true => format!("param {} {low}", param.name),
@@ -66,7 +67,7 @@ impl<'p> Scene<'p> {
                 }
                 Some(leaf)
             }
-            ExprKind::Cell(row, cell) => self.cell(world, expr, row, *cell),
+            ExprKind::Cell(row, cell) => self.cell(world, self.text(expr), row, *cell),
             ExprKind::Call(BuiltinId::SynTos, _) => Some(self.word(world, "syn_tos", Kind::SynTos, 8, true)),
             ExprKind::Call(BuiltinId::Random, _) => Some(self.drawn(world, "random", 32)),
             ExprKind::Call(BuiltinId::Now, _) => Some(self.drawn(world, "now", 64)),
@@ -105,10 +106,8 @@ impl<'p> Scene<'p> {
             let row = Leaf { kind, domain, scale: 1, ty: arg.ty, is_free: true };
             return world.leaves.add(format!("arg {}", arg.name), row);
         }
-        let key = match field.stable {
-            true => field.name.to_owned(),
-            false => format!("{} {}", field.name, self.epoch.kernel),
-        };
+        let time = topic::of_field(field).map_or(0, |topic| self.epoch.of(&topic));
+        let key = if field.stable { field.name.to_owned() } else { format!("{} {time}", field.name) };
         if let Some(known) = world.leaves.find(&key) {
             return known;
         }
@@ -122,7 +121,8 @@ impl<'p> Scene<'p> {
             _ => of_type(field.ty, field.size),
         };
         let scale = field.unit.scale().unwrap_or(1);
-        let row = Leaf { kind: Kind::Field(field), domain, scale, ty: field.ty, is_free: true };
+        let (kind, is_free) = at(time, field.name, Kind::Field(field));
+        let row = Leaf { kind, domain, scale, ty: field.ty, is_free };
         let leaf = world.leaves.add(key, row);
         if available == Availability::ClientOnly {
             self.zero_on_request(world, leaf);
@@ -192,17 +192,42 @@ impl<'p> Scene<'p> {
         world.within(leaf, &Ranges::one(1))
     }
 
-    fn cell(&mut self, world: &mut World, expr: &'p Expr, row: &'p Row, cell: u8) -> Option<LeafId> {
-        let cells = match row {
-            Row::Flow => &self.program.flow.as_ref()?.cells,
-            Row::Table(id, _) => &self.program.tables.get(id.index())?.cells,
+    /// What a cell holds; `text` is what it is called.
+    pub fn cell(&mut self, world: &mut World, text: &str, row: &'p Row, cell: u8) -> Option<LeafId> {
+        let program = self.program;
+        let (table, cells) = match row {
+            Row::Flow => (None, &program.flow.as_ref()?.cells),
+            Row::Table(id, _) => {
+                let table = program.tables.get(id.index())?;
+                (Some(table.name.clone()), &table.cells)
+            }
         };
-        let ty = cells.get(usize::from(cell))?.ty;
-        let key = format!("cell {} {}", self.row_key(world, row, cell), self.epoch.cells);
-        let domain = of_type(ty, 8);
-        let kind = Kind::Cell(self.text(expr).to_owned());
-        Some(world.leaves.add(key, Leaf { kind, domain, scale: 1, ty, is_free: true }))
+        let row_of = cells.get(usize::from(cell))?;
+        let key = row.keys().iter().map(|part| self.key_part(world, part)).collect();
+        let kind = Kind::Cell(CellOf { text: text.to_owned(), table, cell: row_of.name.clone(), key });
+        let time = self.epoch.of(&topic::of_cell(program, row, cell));
+        let name = format!("cell {} {time}", self.row_key(world, row, cell));
+        let (kind, is_free) = at(time, text, kind);
+        let row = Leaf { kind, domain: of_type(row_of.ty, 8), scale: 1, ty: row_of.ty, is_free };
+        Some(world.leaves.add(name, row))
     }
+
+    /// A part of a key that is a constant or read as it is.
+    fn key_part(&mut self, world: &mut World, part: &'p Expr) -> Option<KeyPart> {
+        match &part.kind {
+            ExprKind::Const(Value::Number(number)) => Some(KeyPart::Number(*number)),
+            ExprKind::Const(Value::Ip(address)) => Some(KeyPart::Ip(*address)),
+            ExprKind::Field(_) | ExprKind::Arg(..) | ExprKind::Option(_) | ExprKind::Param(..) => {
+                self.leaf(world, part).map(KeyPart::Leaf)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What something is that is read at a time, and whether it can be anything: what was changed before depends on that.
+fn at(epoch: u32, name: &str, kind: Kind) -> (Kind, bool) {
+    if epoch == 0 { (kind, true) } else { (Kind::Later(name.to_owned()), false) }
 }
 
 /// The states that a socket can be in.

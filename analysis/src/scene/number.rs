@@ -23,7 +23,7 @@ impl<'p> Scene<'p> {
                 Some(number) => constant(values.has(number)),
                 None => constant(false),
             },
-            ExprKind::Local(local) => match self.locals.get(local).copied() {
+            ExprKind::Local(local) => match self.locals.get(local).cloned() {
                 Some(bound) if !bound.drawn => {
                     self.at(bound.epoch, |scene| scene.holds_in(world, bound.value, values))
                 }

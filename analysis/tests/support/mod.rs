@@ -136,7 +136,7 @@ impl Flow {
                 Kind::Arg(_, arg) => drop(numbers.insert(arg.name, number)),
                 Kind::Option(option) => drop(numbers.insert(option.name, number)),
                 Kind::Role => client = raw == 0,
-                Kind::Param(name) => {
+                Kind::Param(name, _) => {
                     let at = program.params.iter().position(|param| param.name == *name).unwrap();
                     params[at] = number;
                 }
