@@ -20,10 +20,11 @@ const MOST_SIMILAR: usize = 8;
 Examples:
   tcpc doc rto
   tcpc doc SO_SNDBUF
+  tcpc doc table
   tcpc doc srtt_us --format json
   tcpc doc E0303")]
 pub struct Args {
-    /// An event, argument, field, socket option, built-in name, type, TCP state, error number or diagnostic
+    /// An event, argument, field, socket option, word of the language, built-in name, type, TCP state, error number or diagnostic
     /// code, as a policy or as the kernel's headers call it; without one all names are listed
     #[arg(value_name = "NAME", add = ArgValueCandidates::new(completion::names))]
     name: Option<String>,

@@ -55,6 +55,8 @@ pub enum Kind {
     Field,
     /// A socket option.
     Option,
+    /// A word of the language.
+    Word,
     /// A built-in name.
     Builtin,
     /// A type of the language.
@@ -75,6 +77,7 @@ impl Kind {
         Kind::Argument,
         Kind::Field,
         Kind::Option,
+        Kind::Word,
         Kind::Builtin,
         Kind::Type,
         Kind::State,
@@ -90,6 +93,7 @@ impl Kind {
             Kind::Argument => "argument",
             Kind::Field => "field",
             Kind::Option => "socket option",
+            Kind::Word => "word of the language",
             Kind::Builtin => "built-in name",
             Kind::Type => "type",
             Kind::State => "TCP state",
@@ -106,6 +110,7 @@ impl Kind {
             Kind::Argument => "arguments",
             Kind::Field => "fields",
             Kind::Option => "socket options",
+            Kind::Word => "words of the language",
             Kind::Builtin => "built-in names",
             Kind::Type => "types",
             Kind::State => "TCP states",

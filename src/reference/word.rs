@@ -1,9 +1,10 @@
-//! Built-in names, types, TCP states, error numbers, and the codes of diagnostics.
+//! Words of the language, built-in names, types, TCP states, error numbers, and the codes of diagnostics.
 
 use tcpc_lang::diag::{Code, Severity};
 use tcpc_stdlib::builtin::{BUILTINS, Builtin};
 use tcpc_stdlib::kernel::{ERRNOS, KernelVersion, TCP_STATES};
 use tcpc_stdlib::unit::Type;
+use tcpc_stdlib::word::WORDS;
 
 use super::{Entry, Kind, code, names};
 
@@ -18,9 +19,12 @@ pub fn entries() -> impl Iterator<Item = Entry> {
     let errors = ERRNOS
         .iter()
         .map(|row| Entry::new(Kind::Error, row.name, row.meaning).fact("Number", row.number.to_string()));
-    BUILTINS
-        .iter()
-        .map(builtin)
+    let words = WORDS.iter().map(|row| {
+        let entry = Entry::new(Kind::Word, row.name, row.doc).fact("Written", code(row.written));
+        Entry { example: row.example, ..entry }
+    });
+    words
+        .chain(BUILTINS.iter().map(builtin))
         .chain([kernel_has()])
         .chain(Type::ALL.iter().copied().map(of_type))
         .chain(states)

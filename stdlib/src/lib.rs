@@ -37,3 +37,4 @@ pub mod option;
 pub mod policies;
 pub mod signature;
 pub mod unit;
+pub mod word;

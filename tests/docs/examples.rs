@@ -18,6 +18,7 @@ use tcpc_runtime::report::render;
 use tcpc_runtime::scenario::run_tests;
 use tcpc_stdlib::builtin::BUILTINS;
 use tcpc_stdlib::event::EVENTS;
+use tcpc_stdlib::word::WORDS;
 
 use crate::WRITTEN;
 use crate::markdown::{Block, blocks};
@@ -82,6 +83,28 @@ fn examples_of_events_compile() {
         let (analysis, found) = codes(&SourceFile::new("example.tcp", event.example));
         assert!(event.example.is_empty() || found.is_empty(), "{}: {:#?}", event.name, analysis.diagnostics);
     }
+}
+
+#[test]
+fn examples_of_words_compile_and_their_tests_pass() {
+    let files =
+        [("nets.txt", "192.0.2.0/24\n"), ("base.tcp", "let near = same_prefix(24)\non rto { count lost }\n")];
+    let mut wrong = Vec::new();
+    for word in WORDS {
+        let source = load(SourceFile::new("example.tcp", word.example), &files[..]);
+        let analysis = analyze(&source);
+        let found: Vec<String> = analysis.diagnostics.iter().map(|found| found.message.clone()).collect();
+        if !found.is_empty() {
+            wrong.push(format!("{}: {found:?}", word.name));
+            continue;
+        }
+        let compiled = compile(&analysis.program, &source, &Options { hz: 1000, stats: true }).unwrap();
+        let report = run_tests(&compiled.object, &analysis.program, &source, None).unwrap();
+        if report.failed() > 0 {
+            wrong.push(render(&report));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Whether a test can expect this of a segment that was sent.

@@ -1,11 +1,13 @@
 //! `tcpc doc` finds what is asked for.
 
+use tcpc_lang::token::KEYWORDS;
 use tcpc_stdlib::builtin::{BUILTINS, VALUE_WORDS};
 use tcpc_stdlib::event::EVENTS;
 use tcpc_stdlib::field::FIELDS;
 use tcpc_stdlib::option::OPTIONS;
 
 use crate::catalogue::{entries, find, similar};
+use crate::support::repository;
 
 /// `kind name` of what is found.
 fn found(name: &str) -> Vec<String> {
@@ -23,6 +25,18 @@ fn every_name_of_the_catalogue_has_an_entry() {
     let builtins = BUILTINS.iter().map(|builtin| builtin.name);
     for name in events.chain(fields).chain(options).chain(builtins).chain(VALUE_WORDS.iter().copied()) {
         assert!(!found(name).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn every_word_of_the_grammar_has_an_entry() {
+    let grammar = std::fs::read_to_string(repository("lang/src/grammar.lalrpop")).unwrap();
+    let soft = grammar.lines().filter(|line| line.contains("=> Token::Soft(Soft::"));
+    let soft: Vec<&str> = soft.map(|line| line.split('"').nth(1).unwrap()).collect();
+    assert!(soft.len() > 20, "{soft:?}");
+    for word in KEYWORDS.iter().copied().chain(soft) {
+        let is_word = |found: &String| found.starts_with("word ") || found == "built-in name kernel has";
+        assert!(found(word).iter().any(is_word), "{word}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::support::{assert_file, repository};
 const HEAD: &str = "\
 # Reference
 
-Everything that a policy can name: events, fields, socket options, built-in names. What they are for and how they
+Everything that a policy can name: events, fields, socket options, words, built-in names. What they are for and how they
 go together is in [language.md](language.md). A kernel version is the first that has a thing; as policies need Linux
 5.10 anyway, an older version means “always”. `tcpc doc NAME` prints what is said here of one name.
 
@@ -35,6 +35,10 @@ fn the_reference_page_is_current() {
              where a program can.\n\n{}\n### What to know of single options\n\n{}",
             table(Kind::Option, "Option", &["Type", "Values", "Kernel", "Set", "Read"]),
             remarks(&all)
+        ),
+        format!(
+            "## Words of the language\n\n`tcpc doc WORD` shows an example of each.\n\n{}",
+            table(Kind::Word, "Word", &["Written"])
         ),
         format!("## Built-in names\n\n{}", builtins(&all)),
         format!("## Types\n\n{}", table(Kind::Type, "Type", &["Written"])),

@@ -194,12 +194,9 @@ fn a_low_water_mark_makes_room_unless_the_buffer_was_set() {
 fn odd_numbers_are_taken_as_the_kernel_takes_them() {
     let mut world = world("tcp_connect");
     world.kernel.hz = 250;
-    for (option, number, kept) in [
-        ("rto_max", 1_001, 1_004),
-        ("window_clamp", -1, 1_152),
-        ("tos", -1, 0xfc),
-        ("tclass", -1, 0),
-    ] {
+    for (option, number, kept) in
+        [("rto_max", 1_001, 1_004), ("window_clamp", -1, 1_152), ("tos", -1, 0xfc), ("tclass", -1, 0)]
+    {
         if option == "tclass" {
             world.sock.given_remote_ip = Some(1);
         }
