@@ -5,6 +5,8 @@
 //! run of a program. Results are in `docs/counting.md`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+mod statements;
+
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -54,15 +56,23 @@ const WAYS: &[(Way, &str)] = &[
 fn main() {
     let group = Group::join();
     let _timing = enable_stats(Stats::RunTime).unwrap();
+    if std::env::args().all(|argument| argument != "statements") {
+        ways(&group);
+    }
+    statements::run(&group);
+}
+
+/// Prints what each way to count costs.
+fn ways(group: &Group) {
     let objects: Vec<[Vec<u8>; 2]> =
         WAYS.iter().map(|(way, _)| [1, COUNTS].map(|times| write(&program(*way, times)).unwrap())).collect();
     let policies = [false, true].map(policy_object);
+    let mut batch = 0;
     for threads in THREADS {
         println!("\n{threads} thread(s), {CONNECTIONS} connections each, medians of {ROUNDS} rounds\n");
-        let mut batch = 0;
         let mut measure = |object: &[u8], way| {
             batch += 1;
-            measure(&group, object, way, *threads, batch)
+            measure(group, object, way, *threads, batch)
         };
         let mut times = vec![[Vec::new(), Vec::new()]; WAYS.len() + 1];
         let mut lost = vec![0; WAYS.len()];
