@@ -27,6 +27,7 @@ mod probes;
 mod programs;
 mod reactions;
 mod records;
+mod replies;
 mod segments;
 mod stamps;
 mod state;

@@ -47,6 +47,35 @@ pub fn set_socket_option(socket: impl AsFd, level: i32, option: i32, value: i32)
     check(result as isize).map(drop)
 }
 
+/// A socket that has begun to connect to an IPv4 address, and does not wait for an answer.
+pub fn begin_connecting(address: std::net::SocketAddrV4) -> io::Result<std::net::TcpStream> {
+    // SAFETY: plain numbers.
+    let made = unsafe {
+        libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0)
+    };
+    check(made as isize)?;
+    // SAFETY: the descriptor was just made, and nobody else has it.
+    let socket = unsafe { OwnedFd::from_raw_fd(made) };
+    let peer = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: address.port().to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: `peer` is live, and its size is passed.
+    let result = unsafe {
+        libc::connect(
+            socket.as_raw_fd(),
+            std::ptr::from_ref(&peer).cast(),
+            mem::size_of_val(&peer) as libc::socklen_t,
+        )
+    };
+    match check(result as isize) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(socket.into()),
+    }
+}
+
 /// A socket is closed by a reset, so that nothing of it stays.
 pub fn reset_on_close(socket: impl AsFd) -> io::Result<()> {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };

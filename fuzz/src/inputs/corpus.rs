@@ -8,13 +8,15 @@ use std::path::Path;
 use super::features::{Features, hash};
 use crate::random::Random;
 
-/// More are not kept; then old ones make room.
+/// More inputs, or more bytes of them, are not kept; then others make room.
 const MOST: usize = 4_000;
+const MOST_BYTES: usize = 64 << 20;
 
 /// Inputs to mutate, and what they reached.
 #[derive(Clone, Debug, Default)]
 pub struct Corpus {
     inputs: Vec<Vec<u8>>,
+    bytes: usize,
     seen: HashSet<u64>,
 }
 
@@ -26,15 +28,16 @@ impl Corpus {
         if self.seen.len() == known {
             return false;
         }
-        if self.inputs.len() >= MOST {
-            self.inputs.swap_remove(random.index(MOST));
+        while self.inputs.len() >= MOST || self.bytes + input.len() > MOST_BYTES && !self.is_empty() {
+            self.bytes -= self.inputs.swap_remove(random.index(self.inputs.len())).len();
         }
-        self.inputs.push(input.to_vec());
+        self.add(input.to_vec());
         true
     }
 
     /// Adds an input whatever it reaches.
     pub fn add(&mut self, input: Vec<u8>) {
+        self.bytes += input.len();
         self.inputs.push(input);
     }
 

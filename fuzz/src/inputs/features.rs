@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 pub struct Features(BTreeSet<u64>);
 
 impl Features {
-    /// Something that was said. Numbers, and what the input itself says between backticks, do not matter.
+    /// Something that was said. Numbers, and what the input itself says between backticks or quotes, do not matter.
     pub fn said(&mut self, kind: &str, text: &str) {
         let mut shape = String::new();
-        for (index, part) in text.split('`').enumerate() {
+        for (index, part) in text.split(['`', '"']).enumerate() {
             if index % 2 == 1 {
                 shape.push('`');
                 continue;

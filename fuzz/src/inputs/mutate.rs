@@ -8,7 +8,7 @@ mod tokens;
 use crate::random::Random;
 
 /// No input grows beyond this.
-pub const LONGEST: usize = 96 << 10;
+pub const LONGEST: usize = 64 << 10;
 
 /// How many changes are made at once: mostly one.
 fn times(random: &mut Random) -> u64 {
