@@ -78,9 +78,7 @@ pub fn run(args: &Args, ui: &mut Ui) -> Exit {
     let Asked { event, flow, role, settings } = &args.asked;
     let about_policy = event.is_some() || flow.is_some() || role.is_some() || !settings.is_empty();
     match args.what.as_deref() {
-        Some(path) if !page::is_code(path) || (about_policy && path.exists()) => {
-            connection(path, &args.asked, ui)
-        }
+        Some(path) if !page::is_code(path) => connection(path, &args.asked, ui),
         what if about_policy => {
             let what = what.map_or("no policy is named".to_owned(), |code| {
                 format!("`{}` is a diagnostic code, and no policy", code.display())

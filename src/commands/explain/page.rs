@@ -8,10 +8,14 @@ use tcpc_lang::diag::{Code, Diagnostic};
 use crate::exit::Exit;
 use crate::ui::Ui;
 
-/// Whether this is written like a code and not like a file: files have folders or endings.
+/// Whether this is a code, or is written like one and is no file: files have folders or endings.
 pub fn is_code(what: &Path) -> bool {
     let text = what.to_string_lossy();
-    !text.contains(['/', '.', ':']) && text != "-"
+    find(&text).is_some() || (!text.contains(['/', '.', ':']) && text != "-" && !what.exists())
+}
+
+fn find(wanted: &str) -> Option<&'static Code> {
+    Code::ALL.iter().find(|code| code.as_str().eq_ignore_ascii_case(wanted))
 }
 
 /// All codes.
@@ -27,7 +31,7 @@ pub fn list(ui: &mut Ui) -> Exit {
 
 /// The page about a code.
 pub fn show(wanted: &str, ui: &mut Ui) -> Exit {
-    match Code::ALL.iter().find(|code| code.as_str().eq_ignore_ascii_case(wanted)) {
+    match find(wanted) {
         Some(code) => {
             ui.say(format!("{}: {}\n\n{}", code.as_str(), code.summary(), code.explanation()));
             ui.set("code", code.as_str());

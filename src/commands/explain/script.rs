@@ -130,9 +130,11 @@ impl Script {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let own = program.tests.len().saturating_sub(self.tests);
-        let tests = program.tests.split_off(own);
-        match tests.iter().all(|test| source.file_at(test.span.start) == file) && tests.len() == self.tests {
+        let (tests, own) = std::mem::take(&mut program.tests)
+            .into_iter()
+            .partition::<Vec<_>, _>(|test| source.file_at(test.span.start) == file);
+        program.tests = own;
+        match tests.len() == self.tests {
             true => Ok(Checked { source, program, tests }),
             false => Err(bug("a setting is one setting, and cannot end the test that it stands in".into())),
         }
@@ -158,5 +160,88 @@ impl Script {
         }
         problem.suggestion = None;
         problem
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use tcpc_lang::analyze;
+
+    use super::super::question::questions;
+    use super::*;
+
+    const POLICY: &str = "\
+        option uto = kind 28 { minutes: u1, value: u15 }\n\
+        flow { rtos: int = 0 }\n\
+        on rto when backoff > 2 or srtt > 5ms { flow.rtos += 1 }\n\
+        receive uto when uto.value > 0 { user_timeout = 1min }\n";
+
+    fn checked(event: Option<&str>, settings: &[&str]) -> Result<Checked, Vec<Diagnostic>> {
+        let source = SourceFile::new("p.tcp", POLICY);
+        let program = analyze(&source).program;
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let asked = Asked { event: event.map(str::to_owned), flow: None, role: None, settings };
+        let questions = questions(&program, &asked).unwrap();
+        write(&asked, &questions)?.check(&source)
+    }
+
+    #[test]
+    fn settings_are_those_of_a_test_and_arguments_go_where_they_belong() {
+        let right: &[&[&str]] = &[
+            &["srtt=3ms"],
+            &[" srtt = 3ms "],
+            &["backoff=3", "srtt=3ms"],
+            &["flow.rtos = 7", "uto { value = 30, minutes = 1 }", "kernel = 5.10"],
+            &["congestion \"bbr\" fails ENOENT", "hz=250 # a comment"],
+            &["uto {\n value = 30\n }"],
+        ];
+        for settings in right {
+            let tests =
+                checked(None, settings).unwrap_or_else(|problems| panic!("{settings:?}: {problems:?}")).tests;
+            assert_eq!(tests.len(), 4, "{settings:?}");
+        }
+        assert!(checked(Some("active_established"), &["backoff=3"]).is_err());
+    }
+
+    #[test]
+    fn what_is_no_setting_is_told_with_the_argument_that_it_came_from() {
+        let wrong = [
+            "",
+            " ",
+            "}",
+            "{",
+            "\"",
+            "=",
+            "srtt",
+            "srtt=",
+            "srtt=3",
+            "srt=3ms",
+            "srtt=3ms }",
+            "srtt=3ms }\ntest \"x\" {",
+            "uto {",
+            "uto { value = 99999 }",
+            "flow.nothing = 1",
+            "größe=1",
+            "a\u{0}b",
+            "srtt = 3ms, ",
+            "#",
+            "fire rto",
+            "srtt=3ms expect rto",
+            "backoff=",
+            "backoff=-1",
+            "backoff=9999999999",
+            "\u{7}",
+            "é=é",
+            "srtt=1ms;;}",
+        ];
+        for setting in wrong {
+            let Err(problems) = checked(Some("rto"), &[setting]) else { panic!("`{setting}` is taken") };
+            assert!(
+                problems.iter().all(|problem| problem.is_error() && problem.primary.is_none()),
+                "{setting}"
+            );
+        }
     }
 }

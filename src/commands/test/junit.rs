@@ -141,8 +141,9 @@ fn allowed(text: &str) -> String {
     text.chars().map(|c| if fits(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
+/// In thousandths: some schemas take no smaller parts.
 fn seconds(time: Duration) -> String {
-    format!("{:.6}", time.as_secs_f64())
+    format!("{:.3}", time.as_secs_f64())
 }
 
 /// `2026-01-31T12:00:00`, in UTC, as the schemas have it: without a zone.
