@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::json;
 use tcpc_analysis::diff::Side;
 use tcpc_lang::diag::{Code, Diagnostic};
 use tcpc_lang::suggest::closest;
 use tcpc_stdlib::event::{EVENTS, Event, event};
 
+use crate::completion;
 use crate::diff::{Comparison, EventCompared, Found, Outcome, policies};
 use crate::exit::Exit;
 use crate::policy;
@@ -28,13 +30,13 @@ Examples:
   git show HEAD:web.tcp | tcpc diff - web.tcp")]
 pub struct Args {
     /// The policy before the change; `-` is standard input, `std::NAME` a policy of the standard library
-    #[arg(value_name = "OLD")]
+    #[arg(value_name = "OLD", add = ArgValueCompleter::new(completion::files))]
     old: PathBuf,
     /// The policy after it
-    #[arg(value_name = "NEW")]
+    #[arg(value_name = "NEW", add = ArgValueCompleter::new(completion::files))]
     new: PathBuf,
     /// Compare what they do in this event only
-    #[arg(long, value_name = "EVENT")]
+    #[arg(long, value_name = "EVENT", add = ArgValueCandidates::new(completion::kernel_events))]
     event: Option<String>,
 }
 
