@@ -7,118 +7,25 @@
 //! The last event of the steps is explained; those before it are only raised.
 
 mod done;
+mod explanation;
 mod trace;
 mod why;
 
-use serde::Serialize;
-use tcpc_lang::hir::{Program, Role, RuleId, Step};
+use tcpc_lang::hir::{Program, Role, Rule, RuleId, RuleKind, Step};
 use tcpc_lang::show::{show, show_ip};
 use tcpc_lang::source::SourceFile;
+use tcpc_stdlib::builtin::draw;
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::kernel::is_mapped;
-use tcpc_stdlib::manifest::Place;
 use tcpc_stdlib::unit::{Type, Unit, jiffies_to_nanos};
 
 use crate::meaning::Meaning;
 use crate::meaning::observe::Effect;
-use crate::report::Actual;
 use crate::scenario::Bench;
 use crate::written::Written;
 pub use done::Done;
+pub use explanation::{Cause, EventExplained, Explanation, ReplyExplained, RuleExplained, RuleOutcome};
 use trace::{Surroundings, Told, Tracer};
-
-/// What happens in a step of a connection.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Explanation {
-    /// The event as a test writes it, or `transmit SEGMENT`.
-    pub step: String,
-    /// The end that the connection is seen from: `client` or `server`.
-    pub role: String,
-    /// Its own address and port.
-    pub local: String,
-    /// The peer's.
-    pub remote: String,
-    /// The events that were raised before.
-    pub before: Vec<String>,
-    /// What the policy was asked; nothing where a segment is sent that it did not ask for.
-    pub events: Vec<EventExplained>,
-}
-
-/// What happens in an event.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EventExplained {
-    /// The event.
-    pub event: String,
-    /// What the socket does by itself before the rules.
-    pub first: Vec<Done>,
-    /// The rules for it, in order.
-    pub rules: Vec<RuleExplained>,
-    /// The answer, in an event that asks for one.
-    pub reply: Option<ReplyExplained>,
-}
-
-/// The answer to an event.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ReplyExplained {
-    /// As a policy would write it; nothing if no rule answered.
-    pub value: Option<String>,
-    /// The kernel's number, and what that counts.
-    pub raw: Option<(u32, String)>,
-    /// What the kernel does without an answer.
-    pub default: String,
-}
-
-/// What became of a rule.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RuleExplained {
-    /// Its name.
-    pub name: String,
-    /// Where it stands.
-    #[serde(flatten)]
-    pub place: Place,
-    /// Whether it fired.
-    #[serde(flatten)]
-    pub outcome: RuleOutcome,
-}
-
-/// Whether a rule fired.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum RuleOutcome {
-    /// It did all this.
-    Fired {
-        /// In order.
-        done: Vec<Done>,
-    },
-    /// Its condition did not hold.
-    NotFired {
-        /// The least parts of it that decided that.
-        because: Vec<Cause>,
-    },
-    /// An earlier rule ended the event.
-    NotReached {
-        /// The rule.
-        after: String,
-        /// Whether it answered; else it stopped.
-        answered: bool,
-    },
-}
-
-/// A part of a condition that decided, and what was found in it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cause {
-    /// The part, as it is written.
-    pub part: String,
-    /// What a name in its place stands for.
-    pub meaning: Option<String>,
-    /// Where it stands.
-    #[serde(flatten)]
-    pub place: Place,
-    /// Whether it held.
-    pub holds: bool,
-    /// The values in it.
-    pub values: Vec<Actual>,
-}
 
 /// Does the steps, and explains the last event or segment of them.
 ///
@@ -126,8 +33,49 @@ pub struct Cause {
 /// In words: a step cannot be done, or there is nothing to explain.
 pub fn explain(program: &Program, source: &SourceFile, steps: &[Step]) -> Result<Explanation, String> {
     let last = steps.iter().rposition(is_event).ok_or("no event is raised")?;
+    let first_try = explain_on(FIRST_COOKIE, program, source, steps, last);
+    let asked = first_try.as_ref().is_ok_and(|explanation| !explanation.events.is_empty());
+    let share = steps.get(last).and_then(|step| share_of(step, program)).filter(|_| !asked);
+    let Some(share) = share else { return first_try };
+    // Of connections that the policy leaves alone there is little to be said.
+    let Some(cookie) = (FIRST_COOKIE..COOKIES).find(|cookie| u64::from(draw(*cookie)) < share) else {
+        return first_try;
+    };
+    match explain_on(cookie, program, source, steps, last) {
+        Ok(explanation) => Ok(Explanation { drawn: Some(show(Type::Percent, share)), ..explanation }),
+        Err(_) => first_try,
+    }
+}
+
+/// The cookie of a test's first connection.
+const FIRST_COOKIE: u64 = 1;
+/// So many connections are looked through for one that a sample draws.
+const COOKIES: u64 = 1 << 20;
+
+/// The share of the connections that a policy asks for the events of a step on, if it is not on all.
+fn share_of(step: &Step, program: &Program) -> Option<u64> {
+    let is_for = |rule: &&Rule| match (step, rule.kind) {
+        (Step::Fire { event, .. }, _) => rule.events.iter().any(|one| one.name == event.name),
+        (Step::Transmit { segment, .. }, RuleKind::Send(id)) => {
+            program.sends.get(id.index()).is_some_and(|send| send.segments.contains(segment))
+        }
+        _ => false,
+    };
+    let shares: Option<Vec<u64>> = program.rules.iter().filter(is_for).map(|rule| rule.sample).collect();
+    shares?.into_iter().max()
+}
+
+/// The same on the connection with this cookie, which decides what samples draw.
+fn explain_on(
+    cookie: u64,
+    program: &Program,
+    source: &SourceFile,
+    steps: &[Step],
+    last: usize,
+) -> Result<Explanation, String> {
     let tracer = Tracer::new(program, source);
     let mut bench = Bench::new(program, Meaning::observed(program, source, tracer));
+    bench.world.sock.cookie = cookie;
     let mut before = Vec::new();
     for step in steps.get(..last).unwrap_or_default() {
         match step {
@@ -170,6 +118,7 @@ pub fn explain(program: &Program, source: &SourceFile, steps: &[Step]) -> Result
         role: show(Type::Role, u64::from(surroundings.role == Role::Server)),
         local: end(surroundings.local, sock.local_port),
         remote: end(surroundings.remote, sock.remote_port),
+        drawn: None,
         before,
         events: events.filter_map(|told| around.event(told)).collect(),
     })
@@ -177,17 +126,10 @@ pub fn explain(program: &Program, source: &SourceFile, steps: &[Step]) -> Result
 
 /// Why the kernel does not raise an event on this connection, in which others came before it.
 fn not_asked_for(program: &Program, event: &Event) -> String {
-    let rules: Vec<_> =
-        program.rules.iter().filter(|rule| rule.events.iter().any(|one| one.name == event.name)).collect();
-    match rules.iter().filter_map(|rule| rule.sample).max() {
-        _ if rules.is_empty() => "the policy has no rule for it, so it does not ask for it".into(),
-        Some(share) => {
-            format!(
-                "the policy asks for it on {} of the connections, and not on this one",
-                show(Type::Percent, share)
-            )
-        }
-        None => "the policy did not ask for it in the events before".into(),
+    let is_for = |rule: &Rule| rule.events.iter().any(|one| one.name == event.name);
+    match program.rules.iter().any(is_for) {
+        true => "the policy did not ask for it in the events before".into(),
+        false => "the policy has no rule for it, so it does not ask for it".into(),
     }
 }
 

@@ -129,3 +129,14 @@ fn nothing_is_explained_where_nothing_happens() {
     let early = explain(&program, &source, &program.tests[0].steps);
     assert_eq!(early, Err("the policy did not ask for it in the events before".to_owned()));
 }
+
+#[test]
+fn a_sample_is_explained_on_a_connection_that_it_draws() {
+    let text = "rare: on rto sample 0.01% when backoff > 2 { count r }\n\
+                test \"t\" { fire active_established; fire rto { backoff = 3 } expect counter r == 1 }\n";
+    let source = SourceFile::new("p.tcp", text);
+    let program = analyze(&source).program;
+    let explanation = explain(&program, &source, &program.tests[0].steps).unwrap();
+    assert_eq!(explanation.drawn.as_deref(), Some("0.01%"));
+    assert_eq!(fired(&explanation), ["rare"]);
+}

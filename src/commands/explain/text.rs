@@ -10,9 +10,16 @@ use crate::ui::Paint;
 
 /// What happens in a step.
 pub fn explanation(explained: &Explanation, paint: Paint) -> String {
-    let Explanation { step, role, local, remote, before, events } = explained;
+    let Explanation { step, role, local, remote, drawn, before, events } = explained;
     let mut text = String::new();
     line(&mut text, 0, &format!("{} on the {role}, {local} -> {remote}", paint.strong(step)));
+    if let Some(share) = drawn {
+        line(
+            &mut text,
+            1,
+            &paint.faint(&format!("on one of the {share} of the connections that it is asked for")),
+        );
+    }
     if !before.is_empty() {
         line(&mut text, 1, &paint.faint(&format!("raised before it: {}", before.join(", "))));
     }
