@@ -3,4 +3,5 @@
 pub mod agree;
 pub mod inputs;
 pub mod load;
+pub mod report;
 mod trials;

@@ -1,7 +1,9 @@
 //! What must hold of every policy and of every input, tried on many that nobody wrote by hand.
 //!
 //! ```text
-//! random ──▶ inputs that hurt ──▶ never a panic, a hang or unbounded memory
+//! random ─┬▶ generate ──▶ policy and events ─┬▶ agree: the compiled bytes do what the language means
+//!         │                                  └▶ verify: the running kernel's verifier takes them
+//!         └▶ inputs ────▶ never a panic, a hang or unbounded memory
 //! ```
 //!
 //! Each kind of trial runs in `cargo test` for a bounded number of inputs, and as a subcommand of the binary `fuzz` for as
@@ -13,9 +15,12 @@
 pub mod agree;
 pub mod budget;
 pub mod generate;
+#[cfg(feature = "host")]
 pub mod inputs;
 pub mod random;
+pub mod report;
 pub mod shrink;
 pub mod tree;
 pub mod trial;
+#[cfg(feature = "host")]
 pub mod verify;

@@ -22,6 +22,8 @@ enum Command {
     Agree(commands::agree::Args),
     /// Generated policies: the running kernel's verifier takes them
     Load(commands::load::Args),
+    /// The page that says what was tried and found
+    Report(commands::report::Args),
     /// Inputs that nobody means well with
     Inputs(commands::inputs::Args),
 }
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Agree(args) => commands::agree::run(&args),
         Command::Load(args) => commands::load::run(&args),
+        Command::Report(args) => commands::report::run(&args),
         Command::Inputs(args) => commands::inputs::run(&args),
     }
 }

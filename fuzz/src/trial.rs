@@ -67,11 +67,6 @@ pub struct Finding {
     pub policy: String,
 }
 
-/// Trees that are asked for while one finding is cut down.
-const MOST_ASKED: usize = 4_000;
-/// A run ends after so many findings: most are one mistake.
-const MOST_FINDINGS: usize = 10;
-
 /// How a run is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'n> {
@@ -81,6 +76,10 @@ pub struct Plan<'n> {
     pub threads: usize,
     /// The first trial.
     pub from: u64,
+    /// The run ends after so many findings: most are one mistake.
+    pub findings: usize,
+    /// How many policies may be tried to cut a finding down.
+    pub cuts: usize,
 }
 
 /// Tries a property as long as the budget says; `told` hears of each finding at once.
@@ -92,10 +91,10 @@ pub fn run(plan: Plan, budget: &Budget, property: &Property, told: &(dyn Fn(&Fin
         loop {
             let found = summary.lock().map_or(0, |summary| summary.findings.len());
             let Some(trial) = trials.lock().ok().and_then(|mut trials| trials.next()) else { return };
-            if found >= MOST_FINDINGS {
+            if found >= plan.findings {
                 return;
             }
-            let (refused, outcome) = one(budget.seed, plan.from + trial, property);
+            let (refused, outcome) = one(budget.seed, plan.from + trial, plan.cuts, property);
             if let Err(finding) = &outcome {
                 told(finding);
             }
@@ -122,7 +121,7 @@ pub fn run(plan: Plan, budget: &Budget, property: &Property, told: &(dyn Fn(&Fin
 }
 
 /// One trial: how many policies the checker refused on the way, and what came of the one that it took.
-pub fn one(seed: u64, trial: u64, property: &Property) -> (u64, Result<Tally, Finding>) {
+fn one(seed: u64, trial: u64, cuts: usize, property: &Property) -> (u64, Result<Tally, Finding>) {
     let mut random = Random(Random(seed).number().wrapping_add(trial));
     let (made, refused) = policy(&mut random.split());
     let broken = match guarded(property, &made) {
@@ -130,7 +129,7 @@ pub fn one(seed: u64, trial: u64, property: &Property) -> (u64, Result<Tally, Fi
         Err(broken) => broken,
     };
     let mut last = broken.clone();
-    let small = shrink(made.tree, MOST_ASKED, |tree| {
+    let small = shrink(made.tree, cuts, |tree| {
         let Some(made) = checked(tree.clone()) else { return false };
         match guarded(property, &made) {
             Err(still) if still.kind == broken.kind => {

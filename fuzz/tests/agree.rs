@@ -12,7 +12,7 @@ use tcpc_fuzz::trial::{Plan, run};
 
 /// Policies of one seed. More of them take `fuzz agree`.
 fn generated(seed: u64, count: u64) {
-    let plan = Plan { name: "agree", threads: 1, from: 0 };
+    let plan = Plan { name: "agree", threads: 1, from: 0, findings: 1, cuts: 200 };
     let summary = run(plan, &Budget::of(count, seed), &agrees, &|_| {});
     if let Some(finding) = summary.findings.first() {
         panic!("trial {}: {}: {}\n{}", finding.trial, finding.kind, finding.what, finding.policy);

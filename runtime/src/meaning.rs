@@ -211,13 +211,7 @@ impl<O: Observer> Engine for Meaning<'_, O> {
     }
 
     fn add_elements(&mut self, _: &mut World, set: MutableSetId, elements: &[(u128, u8)]) -> Option<()> {
-        let max = self.program.mutable_sets.get(set.index())?.max as usize;
-        let kept = self.state.kept.sets.get_mut(set.index())?;
-        for element in elements {
-            if kept.len() < max {
-                kept.insert(*element);
-            }
-        }
+        self.state.kept.sets.get_mut(set.index())?.extend(elements);
         Some(())
     }
 

@@ -18,6 +18,12 @@ pub struct Trials {
     /// Trials at once
     #[arg(long, value_name = "N", default_value_t = 2)]
     threads: usize,
+    /// End after so many findings
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    findings: usize,
+    /// Try so many policies to cut one down that shows something
+    #[arg(long, value_name = "N", default_value_t = 4_000)]
+    cuts: usize,
     /// Write what was counted to this file, for `fuzz report`
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
@@ -26,7 +32,8 @@ pub struct Trials {
 /// Runs, and tells what was found.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command prints")]
 pub fn run(name: &str, trials: &Trials, property: &Property) -> ExitCode {
-    let plan = Plan { name, threads: trials.threads, from: trials.from };
+    let Trials { threads, from, findings, cuts, .. } = *trials;
+    let plan = Plan { name, threads, from, findings, cuts };
     let told = |finding: &Finding| {
         eprintln!("trial {}: {}: {}\n{}", finding.trial, finding.kind, finding.what, finding.policy);
     };

@@ -66,8 +66,8 @@ impl MockSock {
             "remote_port" | "remote_ip4" | "remote_ip6" if listens => 0,
             "remote_port" => self.remote_port.into(),
             "remote_ip6" => part(self.remote_ip(), word),
-            // A listener on IPv4 has no IPv6 words.
-            "local_ip6" if listens && self.is_v4() => 0,
+            // An IPv4 listener has no IPv6 words; an IPv6 one on an IPv4 address has.
+            "local_ip6" if listens && self.current_family() == AF_INET => 0,
             "local_ip6" => part(self.local_ip(), word),
             "remote_ip4" if self.is_v4() => self.remote_ip() as u32,
             "remote_ip4" if self.current_role() == Role::Client => 0,

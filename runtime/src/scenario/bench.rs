@@ -3,9 +3,9 @@
 mod segments;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tcpc_lang::hir::{Expr, ExprKind, Given, Key, Program, Row, RuleId, Step, TableId, Value};
+use tcpc_lang::hir::{Expr, ExprKind, Given, Key, MutableSetId, Program, Row, RuleId, Step, TableId, Value};
 use tcpc_stdlib::enable::{EnablingOption, enabling_call, enabling_option};
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::header::Segment;
@@ -123,13 +123,29 @@ impl<'a, E: Engine> Bench<'a, E> {
                 .engine
                 .set_param(&mut self.world, *param, *value)
                 .ok_or("the object has no such parameter")?,
-            Given::Has(set, elements) => self
-                .engine
-                .add_elements(&mut self.world, *set, elements)
-                .ok_or("the object has no such set")?,
+            Given::Has(set, elements) => self.add_elements(*set, elements)?,
             Given::SynTos(tos) => sock.syn_tos = Some(*tos),
         }
         Ok(())
+    }
+
+    /// Adds elements to a set: all of them, or none where there is no room, as `tcpc set add` does.
+    fn add_elements(&mut self, set: MutableSetId, elements: &[(u128, u8)]) -> Result<(), String> {
+        let missing = "the object has no such set";
+        let (declared, kept) = (
+            self.program.mutable_sets.get(set.index()).ok_or(missing)?,
+            self.engine.elements(&self.world, set).ok_or(missing)?,
+        );
+        let all: BTreeSet<&(u128, u8)> = kept.iter().chain(elements).collect();
+        if all.len() > declared.max as usize {
+            return Err(format!(
+                "`{}` has room for {} elements, not {}",
+                declared.name,
+                declared.max,
+                all.len()
+            ));
+        }
+        self.engine.add_elements(&mut self.world, set, elements).ok_or_else(|| missing.to_string())
     }
 
     /// Raises an event on the connection at hand.
