@@ -302,22 +302,26 @@ impl Lowerer<'_> {
     pub fn cut(&mut self, key: &Key, words: [Value; 4]) -> [Value; 4] {
         let (v4, v6) = key.masks();
         if v4 == v6 {
-            return words;
+            return self.masked(words, v4);
         }
         let (four, six) = (self.b.new_block(), self.b.new_block());
         self.branch_mapped(&words, four, six);
         let (end, cut) = self.b.new_block_with_params::<4>();
         for (block, mask) in [(four, v4), (six, v6)] {
             self.b.switch_to(block);
-            let masks = words_of(mask);
-            let masked = [0, 1, 2, 3].map(|word| match masks[word] {
-                u32::MAX => words[word],
-                mask => self.b.binary_imm(BinaryOp::And, words[word], u64::from(mask)),
-            });
+            let masked = self.masked(words, mask);
             self.b.jump_with_all(end, &masked);
         }
         self.b.switch_to(end);
         cut
+    }
+
+    fn masked(&mut self, words: [Value; 4], mask: u128) -> [Value; 4] {
+        let masks = words_of(mask);
+        [0, 1, 2, 3].map(|word| match masks[word] {
+            u32::MAX => words[word],
+            mask => self.b.binary_imm(BinaryOp::And, words[word], u64::from(mask)),
+        })
     }
 
     /// What a row starts with, as a constant.

@@ -126,9 +126,11 @@ impl Maker<'_> {
             "-=" if lru => "+=",
             op => op,
         };
-        let other = Site { changing: Some(at), ..site.clone() };
-        let value = self.expr(&other, ty, 2);
         let reads_itself = op == "=" && !lru && QUANTITIES.contains(&ty) && self.random.one_in(2);
+        // What does not depend on the row is computed before it is locked, also where it is not needed: whether a number
+        // is drawn then is nobody's business.
+        let other = Site { changing: Some(at), steady: site.steady || reads_itself, ..site.clone() };
+        let value = self.expr(&other, ty, 2);
         let value = if reads_itself { self.built_on_itself(&row, &cell, ty, value) } else { value };
         Node::new(Sort::Statement, [one(row), text(format!(".{cell} {op} ")), one(value)])
     }
