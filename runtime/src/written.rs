@@ -1,9 +1,11 @@
 //! Parts of a policy's conditions as its text has them, on one line.
 
 use tcpc_lang::hir::{Expr, ExprKind, Program};
-use tcpc_lang::show::show;
+use tcpc_lang::show::{show, show_value};
 use tcpc_lang::source::{SourceFile, Span};
 use tcpc_stdlib::unit::Type;
+
+use crate::scenario::leaf_name;
 
 /// A policy and its text.
 #[derive(Clone, Copy)]
@@ -76,7 +78,7 @@ impl Written<'_> {
             // A name was put in for the whole: its parts stand where it is defined.
             _ if !self.is_name(expr.span) => return None,
             ExprKind::Compare(op, left, right) => {
-                format!("{} {} {}", self.span(left.span), op.text(), self.span(right.span))
+                format!("{} {} {}", self.operand(left, expr), op.text(), self.operand(right, expr))
             }
             ExprKind::In(element, set) => {
                 let set = self.program.sets.get(set.index())?;
@@ -90,6 +92,15 @@ impl Written<'_> {
             _ => return None,
         };
         (meaning != self.part(expr)).then_some(meaning)
+    }
+
+    /// An operand of a part; what was made of the same place as the part has no text of its own.
+    fn operand(&self, operand: &Expr, part: &Expr) -> String {
+        match &operand.kind {
+            _ if operand.span != part.span => self.span(operand.span),
+            ExprKind::Const(value) => show_value(operand.ty, value),
+            _ => leaf_name(operand, self.program, self.source),
+        }
     }
 
     fn is_name(&self, span: Span) -> bool {
