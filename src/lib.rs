@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+pub use commands::explain::explicable;
 pub use commands::set::elements;
 pub use commands::watch::{Filter, duration};
 pub use parameters::values as parameter_values;

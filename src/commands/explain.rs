@@ -11,8 +11,12 @@ use std::path::{Path, PathBuf};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::json;
 use tcpc_lang::diag::{Code, Diagnostic};
-use tcpc_lang::hir::Role;
+use tcpc_lang::hir::{Program, Role};
+use tcpc_lang::source::SourceFile;
 use tcpc_runtime::explain::explain;
+
+use question::Question;
+use script::Checked;
 
 use crate::completion;
 use crate::exit::Exit;
@@ -102,15 +106,8 @@ fn connection(path: &Path, asked: &Asked, ui: &mut Ui) -> Exit {
         Ok(analysis) => analysis,
         Err(exit) => return exit,
     };
-    let questions = match question::questions(&analysis.program, asked) {
-        Ok(questions) => questions,
-        Err(problem) => {
-            ui.problem(&problem);
-            return Exit::Usage;
-        }
-    };
-    let script = match script::write(asked, &questions).and_then(|script| script.check(&source)) {
-        Ok(script) => script,
+    let (questions, script) = match prepare(&source, &analysis.program, asked) {
+        Ok(prepared) => prepared,
         Err(problems) => {
             problems.iter().for_each(|problem| ui.problem(problem));
             return Exit::Usage;
@@ -132,4 +129,31 @@ fn connection(path: &Path, asked: &Asked, ui: &mut Ui) -> Exit {
     }
     ui.set("explanations", explained);
     Exit::Done
+}
+
+/// All that is asked, and a checked test for each question.
+fn prepare(
+    source: &SourceFile,
+    program: &Program,
+    asked: &Asked,
+) -> Result<(Vec<Question>, Checked), Vec<Diagnostic>> {
+    let questions = question::questions(program, asked).map_err(|problem| vec![problem])?;
+    let checked = script::write(asked, &questions).and_then(|script| script.check(source))?;
+    Ok((questions, checked))
+}
+
+/// How many steps of a policy can be explained on this connection, with these settings.
+///
+/// # Errors
+/// One of the texts is not what it should be.
+pub fn explicable(
+    source: &SourceFile,
+    program: &Program,
+    flow: Option<&str>,
+    settings: &[String],
+) -> Result<usize, Vec<Diagnostic>> {
+    let asked = Asked { event: None, flow: flow.map(str::to_owned), role: None, settings: settings.to_vec() };
+    let (_, checked) = prepare(source, program, &asked)?;
+    let explained = checked.tests.iter().map(|test| explain(&checked.program, &checked.source, &test.steps));
+    Ok(explained.filter(Result::is_ok).count())
 }

@@ -26,6 +26,9 @@ pub struct Args {
     /// Write what was done and found to this file, as JSON
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Keep so many of the small inputs that reached something new in `fuzz/corpus/TARGET/`
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    keep: usize,
     /// Try only this file, and say what it reaches
     #[arg(long, value_name = "FILE", conflicts_with = "summary")]
     input: Option<PathBuf>,
@@ -39,7 +42,7 @@ pub fn run(args: &Args) -> ExitCode {
     let done = match (&args.worker, &args.input) {
         (Some(folder), _) => worker::work(args.target, folder, &args.budget).map(|()| true),
         (_, Some(file)) => fs::read(file).and_then(|input| one(args.target, &input)),
-        _ => supervise(args.target, &args.budget).and_then(|summary| tell(args, &summary)),
+        _ => supervise(args.target, &args.budget, args.keep).and_then(|summary| tell(args, &summary)),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,10 +1,11 @@
-//! Short texts of an operator: elements of sets, values of parameters, filters, durations, files of elements.
+//! Short texts of an operator: elements of sets, values of parameters, filters, durations, connections and settings that
+//! are asked about, files of elements.
 //!
 //! An input is a file of elements as a whole, and each of its lines is all of the others.
 
-use tcpc::{Filter, duration, elements, parameter_values, render};
+use tcpc::{Filter, duration, elements, explicable, parameter_values, render};
 use tcpc_lang::diag::Diagnostic;
-use tcpc_lang::modules::load;
+use tcpc_lang::modules::{NoFiles, load};
 use tcpc_lang::read;
 use tcpc_lang::source::SourceFile;
 use tcpc_loader::{Emitted, Key};
@@ -21,6 +22,12 @@ const LINES: usize = 16;
 const POLICY: &str = r#"set NETS from "nets.txt"
 mutable set BLOCKED: prefix max 100 from "nets.txt"
 on timeout_init when remote_ip in NETS or remote_ip in BLOCKED -> 10ms
+"#;
+
+/// A policy that is asked about.
+const EXPLAINED: &str = r#"param port: int = 443 in 1..65535
+on timeout_init when remote_port == port and srtt < 10ms -> 10ms
+on rto when backoff > 2 and same_prefix(44) { congestion = "cubic" }
 "#;
 
 /// What people write.
@@ -75,6 +82,17 @@ fn one(text: &str, features: &mut Features) {
     }
     if let Err(why) = duration(text) {
         features.said("no duration", &why);
+    }
+    explain(Some(text), &[], features);
+    explain(None, &[text.to_owned()], features);
+}
+
+fn explain(flow: Option<&str>, settings: &[String], features: &mut Features) {
+    let source = load(SourceFile::new("policy.tcp", EXPLAINED), &NoFiles);
+    let program = tcpc_lang::analyze(&source).program;
+    match explicable(&source, &program, flow, settings) {
+        Ok(count) => features.amount("explained", count),
+        Err(problems) => problems.iter().for_each(|problem| show(problem, features)),
     }
 }
 

@@ -1,8 +1,10 @@
-//! A policy's text: all that `check`, `build` and `test` do with it.
+//! A policy's text: all that `check`, `build`, `test` and `diff` do with it.
 //!
 //! An input is the policy, then its files, each behind a line `-- NAME --`.
 
+use tcpc::diff::policies;
 use tcpc::render;
+use tcpc_analysis::diff::Side;
 use tcpc_compiler::{CompileError, Options, compile, object};
 use tcpc_lang::diag::Diagnostic;
 use tcpc_lang::modules::load;
@@ -52,6 +54,13 @@ pub fn run(input: &[u8], features: &mut Features) {
     features.amount("diagnostics", analysis.diagnostics.len());
     if !analysis.is_valid() {
         return;
+    }
+    for diagnostic in tcpc_analysis::lint::lint(&analysis.program, &source, &analysis.diagnostics) {
+        show(&diagnostic, Some(&source), features);
+    }
+    if input.len().is_multiple_of(8) {
+        let side = Side { program: &analysis.program, source: &source };
+        assert!(!policies(side, side, None).differs(), "a policy differs from itself");
     }
     let options = Options { hz: 250, stats: input.len().is_multiple_of(2) };
     let compiled = match compile(&analysis.program, &source, &options) {

@@ -8,11 +8,14 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use serde::Serialize;
 
-use super::corpus::save;
-use super::worker::{CURRENT, DEADLY, FOUND, HANGS, PROGRESS, Progress};
+use super::corpus::{Corpus, save};
+use super::worker::{CURRENT, DEADLY, FOUND, HANGS, NEW, PROGRESS, Progress};
 use super::{Target, corpus_folder, files_of};
 use crate::budget::Budget;
+use crate::random::Random;
 
+/// Bytes of an input that is kept for later runs.
+const SMALL: usize = 6 << 10;
 /// How many workers may die before a run is given up.
 const DEATHS: usize = 20;
 
@@ -42,11 +45,12 @@ pub struct Finding {
     pub what: String,
 }
 
-/// Runs a target in worker processes for as long as the budget says.
+/// Runs a target in worker processes for as long as the budget says, and keeps at most so many of the small inputs that
+/// reached something new, for later runs to begin with.
 ///
 /// # Errors
 /// Files cannot be written, or processes not started.
-pub fn supervise(target: Target, budget: &Budget) -> io::Result<Summary> {
+pub fn supervise(target: Target, budget: &Budget, keep: usize) -> io::Result<Summary> {
     let folder = tempfile::tempdir()?;
     let mut summary = Summary {
         target: target.name(),
@@ -79,9 +83,34 @@ pub fn supervise(target: Target, budget: &Budget) -> io::Result<Summary> {
         let what = fs::read_to_string(folder.path().join(format!("{name}.txt")))?;
         summary.findings.push(Finding { file: save(&corpus_folder(target), "panic", &input)?, what });
     }
+    keep_some(target, &files_of(&folder.path().join(NEW)), keep)?;
     summary.seconds = run.seconds();
     summary.kept = files_of(&corpus_folder(target)).len();
     Ok(summary)
+}
+
+/// Keeps the smallest inputs that reach what neither seeds nor kept ones do.
+fn keep_some(target: Target, new: &[(String, Vec<u8>)], most: usize) -> io::Result<()> {
+    if most == 0 {
+        return Ok(());
+    }
+    let mut known = Corpus::default();
+    let mut random = Random(0);
+    let kept = files_of(&corpus_folder(target)).into_iter().map(|(_, bytes)| bytes);
+    for input in target.seeds().into_iter().chain(kept) {
+        known.offer(&mut random, &input, &target.run(&input));
+    }
+    let mut small: Vec<&Vec<u8>> =
+        new.iter().map(|(_, bytes)| bytes).filter(|one| one.len() <= SMALL).collect();
+    small.sort_by_key(|input| input.len());
+    let mut left = most;
+    for input in small {
+        if left > 0 && known.offer(&mut random, input, &target.run(input)) {
+            save(&corpus_folder(target), "kept", input)?;
+            left -= 1;
+        }
+    }
+    Ok(())
 }
 
 fn start(target: Target, folder: &Path, budget: &Budget) -> io::Result<ExitStatus> {

@@ -60,7 +60,7 @@ fn change_value(random: &mut Random, value: &mut Value) {
         Value::String(text) => match random.below(5) {
             0 => text.clear(),
             1 => text.push_str("é`\u{0}../"),
-            2 => *text = text.repeat(20),
+            2 if text.len() < 200 => *text = text.repeat(20),
             3 => text.insert_str(0, "../../"),
             _ => drop(text.pop()),
         },
