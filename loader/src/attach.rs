@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aya::maps::MapData;
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, ProgramError, SockOps};
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -240,14 +239,7 @@ fn pin_objects(object: &mut Ebpf, directory: &Path) -> Result<(), LoaderError> {
 
 /// Puts in what sets start with.
 fn fill_sets(manifest: &Manifest, directory: &Path) -> Result<(), LoaderError> {
-    let open = |name: &String| {
-        MapData::from_pin(directory.join(map_pin(name)))
-            .map_err(|error| other(&format!("open the map `{name}`"), error))
-    };
-    for info in &manifest.state.sets {
-        sets::fill(info, [&open(&info.maps[0])?, &open(&info.maps[1])?])?;
-    }
-    Ok(())
+    manifest.state.sets.iter().try_for_each(|info| sets::fill(info, directory))
 }
 
 /// Which durations are longer than asked for. `manifest.hz` is the running kernel's.

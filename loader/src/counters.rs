@@ -3,13 +3,12 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use aya::maps::MapData;
 use tcpc_stdlib::manifest::state::HISTOGRAM_BUCKETS;
 use tcpc_stdlib::manifest::{AssignmentInfo, COUNTER_SECTION, FAILURE_SLOTS, Manifest, Place};
 
 use crate::error::LoaderError;
 use crate::image::Symbol;
-use crate::pins::map_pin;
+use crate::maps;
 use crate::record::Record;
 use crate::rows::{Keyed, rows};
 use crate::sys;
@@ -147,11 +146,9 @@ impl<'a> Data<'a> {
             return Ok(Data { pins, symbols, bytes: Vec::new() });
         }
         let bad = |reason: String| LoaderError::BadRecord { path: pins.into(), reason };
-        let map =
-            MapData::from_pin(pins.join(map_pin(COUNTER_SECTION))).map_err(|error| bad(error.to_string()))?;
-        let size = map.info().map_err(|error| bad(error.to_string()))?.value_size();
-        let mut bytes = vec![0; size as usize];
-        sys::read_element(map.fd().as_fd(), 0, &mut bytes).map_err(|error| bad(error.to_string()))?;
+        let map = maps::open(pins, COUNTER_SECTION, maps::ARRAYS)?;
+        let mut bytes = vec![0; map.value_size];
+        sys::read_element(map.data.fd().as_fd(), 0, &mut bytes).map_err(|error| bad(error.to_string()))?;
         Ok(Data { pins, symbols, bytes })
     }
 

@@ -29,6 +29,7 @@ mod form;
 mod image;
 mod kfuncs;
 mod list;
+mod maps;
 mod mounts;
 pub mod observe;
 mod params;

@@ -11,7 +11,7 @@ use aya::maps::{Map, MapData, MapError, MapType, RingBuf};
 
 use crate::error::LoaderError;
 use crate::pins::map_pin;
-use crate::{sys, trial};
+use crate::{maps, sys, trial};
 
 /// A sock_ops program of the caller's own on a cgroup. It is detached when it is dropped, or when the process ends.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Ring {
     /// # Errors
     /// There is none.
     pub fn open(pins: &Path, map: &str) -> Result<Ring, LoaderError> {
-        Ring::of(MapData::from_pin(pins.join(map_pin(map))))
+        Ring::of(Ok(maps::open(pins, map, &[MapType::RingBuf])?.data))
     }
 
     fn of(map: Result<MapData, MapError>) -> Result<Ring, LoaderError> {
@@ -119,13 +119,8 @@ impl Section {
         if !path.exists() {
             return Ok(None);
         }
-        let failed = |error: MapError| LoaderError::System {
-            doing: format!("open `{}`", path.display()),
-            error: io::Error::other(error),
-        };
-        let map = MapData::from_pin(&path).map_err(failed)?;
-        let size = map.info().map_err(failed)?.value_size() as usize;
-        Ok(Some(Section { map, size }))
+        let opened = maps::open(pins, name, maps::ARRAYS)?;
+        Ok(Some(Section { map: opened.data, size: opened.value_size }))
     }
 
     /// What is in it now.
@@ -186,6 +181,7 @@ impl Rows {
     /// The system refuses.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, LoaderError> {
         let doing = || LoaderError::system("read a row of a policy");
+        self.fits(key, None).map_err(doing())?;
         let each = self.value_size.next_multiple_of(8);
         let cpus = match self.per_cpu {
             true => aya::util::nr_cpus().map_err(|(_, error)| doing()(error))?,
@@ -231,7 +227,17 @@ impl Rows {
     /// # Errors
     /// The system refuses: there is no room.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<(), LoaderError> {
-        sys::write_row(self.map.fd().as_fd(), key, value)
+        self.fits(key, Some(value))
+            .and_then(|()| sys::write_row(self.map.fd().as_fd(), key, value))
             .map_err(LoaderError::system("write a row of a policy"))
+    }
+
+    /// Whether a key and a value are as long as the map's: the kernel takes as many bytes as those have.
+    fn fits(&self, key: &[u8], value: Option<&[u8]>) -> io::Result<()> {
+        let whole = value.is_none_or(|value| value.len() == self.value_size && !self.per_cpu);
+        match whole && key.len() == self.key_size {
+            true => Ok(()),
+            false => Err(io::ErrorKind::InvalidInput.into()),
+        }
     }
 }

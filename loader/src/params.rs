@@ -18,7 +18,7 @@ use tcpc_stdlib::manifest::state::{ParamInfo, VARIABLE_SECTION};
 
 use crate::error::LoaderError;
 use crate::find::Policy;
-use crate::pins::map_pin;
+use crate::maps;
 use crate::sys;
 use crate::trial::slot;
 
@@ -104,11 +104,8 @@ pub(crate) struct Variables<'a> {
 impl<'a> Variables<'a> {
     /// Opens the map that is pinned for a policy.
     pub fn open(policy: &'a Policy) -> Result<Variables<'a>, LoaderError> {
-        let bad = |reason: String| LoaderError::BadRecord { path: policy.pins.clone(), reason };
-        let path = policy.pins.join(map_pin(VARIABLE_SECTION));
-        let map = MapData::from_pin(path).map_err(|error| bad(error.to_string()))?;
-        let size = map.info().map_err(|error| bad(error.to_string()))?.value_size() as usize;
-        Ok(Variables { policy, map, size })
+        let opened = maps::open(&policy.pins, VARIABLE_SECTION, maps::ARRAYS)?;
+        Ok(Variables { policy, map: opened.data, size: opened.value_size })
     }
 
     /// A number.

@@ -4,11 +4,12 @@ use std::io;
 use std::path::Path;
 
 use aya::Pod;
-use aya::maps::{HashMap, Map, MapData, MapError};
+use aya::maps::{HashMap, Map, MapError};
 use tcpc_stdlib::manifest::CounterInfo;
 use tcpc_stdlib::manifest::state::ADDRESS_BYTES;
 
 use crate::error::LoaderError;
+use crate::maps;
 use crate::pins::map_pin;
 
 /// A counter with a key, and all that it has counted.
@@ -44,10 +45,9 @@ pub(crate) fn rows(pins: &Path, counter: &CounterInfo) -> Result<Vec<(Key, u64)>
         doing: format!("read the counter `{}`", counter.name),
         error: io::Error::other(error),
     };
-    let data = MapData::from_pin(&path).map_err(failed)?;
-    let size = data.info().map_err(failed)?.key_size();
-    let map = Map::HashMap(data);
-    let mut rows = match size {
+    let opened = maps::open(pins, &counter.symbol, maps::HASHES)?;
+    let map = Map::HashMap(opened.data);
+    let mut rows = match opened.key_size as u32 {
         4 => numbers::<u32>(map, |key| Key::Number(key.into())),
         8 => numbers::<u64>(map, Key::Number),
         ADDRESS_BYTES => numbers::<[u8; 16]>(map, |key| Key::Address(u128::from_be_bytes(key))),

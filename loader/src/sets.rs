@@ -7,20 +7,24 @@
 //! the store locked meanwhile, so that the next command finds a map that nobody asks.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 
-use aya::maps::MapData;
+use aya::maps::{MapData, MapType};
 use tcpc_stdlib::manifest::state::MutableSetInfo;
 
 use crate::error::LoaderError;
 use crate::find::Policy;
+use crate::maps;
 use crate::params::Variables;
-use crate::pins::{Lock, Store, map_pin};
+use crate::pins::{Lock, Store};
 use crate::sys;
 
 /// An element: an address and a length counted in 128 bits, or a port with the length 128.
 pub type Element = (u128, u8);
 
+/// Bytes of the value of an element.
+const VALUE_SIZE: usize = 1;
 /// How many elements one call adds.
 const BATCH: usize = 4096;
 /// Longer than any run of a program, for kernels that cannot say when all have ended.
@@ -48,13 +52,7 @@ impl<'a> Set<'a> {
             names: known.iter().map(|info| info.name.clone()).collect(),
         })?;
         let lock = Store::find()?.ok_or(LoaderError::NoPolicy)?.lock()?;
-        let open = |name: &String| {
-            MapData::from_pin(policy.pins.join(map_pin(name))).map_err(|error| LoaderError::BadRecord {
-                path: policy.pins.clone(),
-                reason: error.to_string(),
-            })
-        };
-        let maps = [open(&info.maps[0])?, open(&info.maps[1])?];
+        let maps = open(info, &policy.pins)?;
         Ok(Set { policy, info, maps, _lock: lock })
     }
 
@@ -133,15 +131,24 @@ impl<'a> Set<'a> {
     }
 }
 
+/// The two maps of a set.
+fn open(info: &MutableSetInfo, pins: &Path) -> Result<[MapData; 2], LoaderError> {
+    let kinds = if info.has_prefixes() { &[MapType::LpmTrie] } else { &[MapType::Hash] };
+    let sizes = (info.key((0, 0)).len(), VALUE_SIZE);
+    let one = |name: &String| maps::open_sized(pins, name, kinds, sizes);
+    Ok([one(&info.maps[0])?, one(&info.maps[1])?])
+}
+
 /// Puts in what a set starts with.
-pub(crate) fn fill(info: &MutableSetInfo, maps: [&MapData; 2]) -> Result<(), LoaderError> {
+pub(crate) fn fill(info: &MutableSetInfo, pins: &Path) -> Result<(), LoaderError> {
+    let maps = open(info, pins)?;
     if info.has_prefixes() {
         let key = info.key(MutableSetInfo::ALL_IPV4);
-        for map in maps {
+        for map in &maps {
             sys::write_row(map.fd().as_fd(), &key, &[0]).map_err(changing(info))?;
         }
     }
-    put(info, maps[0], &info.first_elements().collect::<Vec<_>>())
+    put(info, &maps[0], &info.first_elements().collect::<Vec<_>>())
 }
 
 fn put(info: &MutableSetInfo, map: &MapData, elements: &[Element]) -> Result<(), LoaderError> {

@@ -5,14 +5,13 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use aya::maps::{MapData, MapError};
 use tcpc_stdlib::manifest::state::{ADDRESS_BYTES, NUMBER_BYTES, TableInfo};
 use tcpc_stdlib::unit::Type;
 
 use crate::counters::Data;
 use crate::error::LoaderError;
 use crate::find::Policy;
-use crate::pins::map_pin;
+use crate::maps::{self, Opened};
 use crate::rows::Key;
 use crate::sys;
 
@@ -75,9 +74,9 @@ fn rows(pins: &Path, table: &TableInfo) -> Result<Vec<Row>, LoaderError> {
     let (mut rows, flags) = (BTreeMap::new(), if is_locked(table) { LOCKED } else { 0 });
     // Each CPU has a value, padded to 8 bytes.
     let cpus = if table.per_cpu { aya::util::nr_cpus().map_err(|(_, error)| failed(error))? } else { 1 };
-    let size = (map.value_size as usize).next_multiple_of(8);
-    let mut value = vec![0; if table.per_cpu { size * cpus } else { map.value_size as usize }];
-    for key in map.keys(table).map_err(failed)? {
+    let size = map.value_size.next_multiple_of(8);
+    let mut value = vec![0; if table.per_cpu { size * cpus } else { map.value_size }];
+    for key in keys(&map, table).map_err(failed)? {
         if sys::read_row(map.data.fd().as_fd(), &key, &mut value, flags).map_err(failed)? {
             let cells = table.cells.iter().map(|cell| {
                 let parts = value.chunks(size).filter_map(|one| number(one, cell.offset));
@@ -97,39 +96,26 @@ pub fn clear(pins: &Path, table: &TableInfo) -> Result<usize, LoaderError> {
     let failed = |error| read_failed(table, error);
     let map = open(pins, table)?;
     let mut cleared = 0;
-    for key in map.keys(table).map_err(failed)? {
+    for key in keys(&map, table).map_err(failed)? {
         cleared += usize::from(sys::delete_row(map.data.fd().as_fd(), &key).map_err(failed)?);
     }
     Ok(cleared)
 }
 
-/// The map of a table.
-struct Opened {
-    data: MapData,
-    key_size: u32,
-    value_size: u32,
-}
-
-impl Opened {
-    /// Every key. When the one at hand goes away the kernel begins again, so that some may come twice.
-    fn keys(&self, table: &TableInfo) -> io::Result<Vec<Vec<u8>>> {
-        let mut keys: Vec<Vec<u8>> = Vec::new();
-        let mut next = vec![0; self.key_size as usize];
-        while keys.len() < 2 * table.max as usize
-            && sys::next_key(self.data.fd().as_fd(), keys.last().map(Vec::as_slice), &mut next)?
-        {
-            keys.push(next.clone());
-        }
-        Ok(keys)
+/// Every key. When the one at hand goes away the kernel begins again, so that some may come twice.
+fn keys(map: &Opened, table: &TableInfo) -> io::Result<Vec<Vec<u8>>> {
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    let mut next = vec![0; map.key_size];
+    while keys.len() < 2 * table.max as usize
+        && sys::next_key(map.data.fd().as_fd(), keys.last().map(Vec::as_slice), &mut next)?
+    {
+        keys.push(next.clone());
     }
+    Ok(keys)
 }
 
 fn open(pins: &Path, table: &TableInfo) -> Result<Opened, LoaderError> {
-    let failed = |error: MapError| read_failed(table, io::Error::other(error));
-    let data = MapData::from_pin(pins.join(map_pin(&table.map))).map_err(failed)?;
-    let info = data.info().map_err(failed)?;
-    let (key_size, value_size) = (info.key_size(), info.value_size());
-    Ok(Opened { data, key_size, value_size })
+    maps::open(pins, &table.map, if table.per_cpu { maps::PER_CPU_HASHES } else { maps::HASHES })
 }
 
 fn read_failed(table: &TableInfo, error: io::Error) -> LoaderError {

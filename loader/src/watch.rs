@@ -8,14 +8,14 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use aya::maps::{Map, MapData, MapError, RingBuf};
+use aya::maps::{Map, MapData, MapError, MapType, RingBuf};
 use tcpc_stdlib::manifest::state::{ADDRESS_BYTES, CellInfo, RECORD_HEADER, RecordInfo};
 use tcpc_stdlib::unit::Type;
 
 use crate::counters::counters;
 use crate::error::LoaderError;
 use crate::find::Policy;
-use crate::pins::map_pin;
+use crate::maps;
 use crate::rows::Key;
 use crate::sys;
 
@@ -63,8 +63,8 @@ impl Watcher {
             Err(TryLockError::WouldBlock) => return Err(LoaderError::WatchedAlready(policy.name)),
             Err(TryLockError::Error(error)) => return Err(doing()(error)),
         }
-        let map = MapData::from_pin(policy.pins.join(map_pin(&name)));
-        let ring = map.and_then(|map| RingBuf::try_from(Map::RingBuf(map)));
+        let map = maps::open(&policy.pins, &name, &[MapType::RingBuf])?;
+        let ring = RingBuf::try_from(Map::RingBuf(map.data));
         let ring = ring.map_err(|error: MapError| doing()(io::Error::other(error)))?;
         let signals = sys::ending_signals().map_err(doing())?;
         Ok(Watcher { policy, ring, signals, _lock: lock })

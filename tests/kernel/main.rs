@@ -17,6 +17,7 @@ mod has;
 mod headers;
 mod lab;
 mod learning;
+mod lies;
 mod loading;
 mod modules;
 mod options;
