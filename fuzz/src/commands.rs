@@ -2,6 +2,7 @@
 
 pub mod agree;
 pub mod inputs;
+pub mod judged;
 pub mod load;
 pub mod report;
 mod trials;

@@ -17,6 +17,7 @@ pub mod budget;
 pub mod generate;
 #[cfg(feature = "host")]
 pub mod inputs;
+pub mod judged;
 pub mod random;
 pub mod report;
 pub mod shrink;

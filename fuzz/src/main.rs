@@ -24,6 +24,8 @@ enum Command {
     Load(commands::load::Args),
     /// The page that says what was tried and found
     Report(commands::report::Args),
+    /// Generated policies: what lints and `diff` say of them is so
+    Judged(commands::judged::Args),
     /// Inputs that nobody means well with
     Inputs(commands::inputs::Args),
 }
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Agree(args) => commands::agree::run(&args),
         Command::Load(args) => commands::load::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Judged(args) => commands::judged::run(&args),
         Command::Inputs(args) => commands::inputs::run(&args),
     }
 }
