@@ -92,6 +92,8 @@ fn what_is_as_it_should_be_is_left_alone() {
         "on tcp_connect when random() % 2 == 0 and random() % 2 == 1 { mark = 1 }",
         // The rule runs in one of its events.
         "on timeout_init, rwnd_init when role == server { count a }\non timeout_init -> 10ms\non rwnd_init when role == client -> 4",
+        // What is so on one end decides nothing of the other.
+        "on established when nodelay or role == client { mark = 1 }",
         // The window is another one after it was assigned.
         "on established when snd_cwnd == 10 { init_cwnd = 40 }\non established when snd_cwnd > 10 { count large }",
         "flow { n: int }\non rtt { flow.n += 1 }\non rtt when flow.n == 1 { count first }\non rtt { flow.n += 1 }\non rtt when flow.n == 1 { count never_perhaps }",

@@ -168,7 +168,10 @@ fn seen(bench: &mut Bench<'_, Meaning<'_>>) -> BTreeMap<String, String> {
     seen.insert("reply".to_owned(), format!("{:?}", bench.last.reply.filter(|reply| *reply != 0)));
     // What a policy needs is set by itself, and not by a rule.
     for option in OPTIONS.iter().filter(|option| option.reserved.is_none() && option.name != "save_syn") {
-        seen.insert(option.name.to_owned(), show_value(option.ty, &options::value(&bench.world.sock, option)));
+        seen.insert(
+            option.name.to_owned(),
+            show_value(option.ty, &options::value(&bench.world.sock, option)),
+        );
     }
     seen.insert("sk_txhash".to_owned(), bench.world.sock.raw("sk_txhash").to_string());
     let kept = bench.kept();

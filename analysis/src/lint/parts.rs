@@ -81,6 +81,7 @@ impl Look<'_> {
             let always = self.decided(world, given, &formula);
             self.note(world, expr, &formula, given, always, whole);
             if always.is_some() {
+                self.silence(expr);
                 return formula;
             }
         }
@@ -103,6 +104,18 @@ impl Look<'_> {
             _ => {}
         }
         formula
+    }
+
+    /// The parts of what is decided decide nothing here, so that what they are in other events is not all that they are.
+    fn silence(&mut self, whole: &Expr) {
+        whole.any(&mut |part| {
+            let key = (part.span.start, part.span.end);
+            if part.span != whole.span {
+                let silent = Part { always: None, because: Vec::new(), whole: Whole::Operation };
+                self.parts.seen.entry(key).or_insert(silent).always = None;
+            }
+            false
+        });
     }
 
     /// What a part always is where it is asked.
