@@ -143,7 +143,12 @@ impl<'p> Search<'p> {
                     }
                 }
                 End::Same => {}
-                End::Hidden(step) => {
+                End::Hidden { step, when, what } => {
+                    // Most often there is a connection for which none of these rules runs.
+                    if let Some(flow) = self.likely(&known, &when, try_it) {
+                        let what = vec![what];
+                        return Verdict::Different(Box::new(Difference { world: self.world, flow, what }));
+                    }
                     let mut opened = way.opened;
                     opened.insert(step);
                     open.push(Way { known, opened, answers: Vec::new() });
@@ -164,6 +169,18 @@ impl<'p> Search<'p> {
         let answer = solver.solve(asked, MOST_WORK);
         self.work = solver.work;
         answer
+    }
+
+    /// A connection on which running both shows a difference, if the first one that comes to mind does.
+    fn likely(&mut self, known: &[Formula], when: &Formula, try_it: &mut Try<'_>) -> Option<Witness> {
+        let asked: Vec<Formula> = self.world.facts.iter().chain(known).chain([when]).cloned().collect();
+        let mut solver = Solver::new(&self.world.leaves, self.work);
+        let found = witness::find(&self.world, &mut solver, &asked, MOST_WORK);
+        self.work = solver.work;
+        match try_it(&self.world, &found?) {
+            Tried::Differs(flow) => Some(flow),
+            Tried::Same(_) | Tried::Impossible => None,
+        }
     }
 
     /// A connection of this way on which the two differ.

@@ -136,6 +136,9 @@ fn tell(found: &Comparison, names: [&str; 2], only: Option<&Event>, ui: &mut Ui)
     });
 }
 
+/// So many rules that ran are named.
+const MOST_RULES: usize = 6;
+
 /// What a policy does, as far as it matters.
 fn line(outcome: &Outcome, what: &[String]) -> String {
     let values = what.iter().filter_map(|name| match (outcome.values.get(name), name.as_str()) {
@@ -145,7 +148,11 @@ fn line(outcome: &Outcome, what: &[String]) -> String {
         (None, _) => None,
     });
     let values: Vec<String> = values.collect();
-    let rules = outcome.rules.join(", ");
+    let (first, more) = outcome.rules.split_at(outcome.rules.len().min(MOST_RULES));
+    let mut rules = first.join(", ");
+    if !more.is_empty() {
+        rules += &format!(" and {} more rules", more.len());
+    }
     match (rules.is_empty(), values.is_empty()) {
         (true, true) => "no rule runs".to_owned(),
         (true, false) => format!("no rule runs: {}", values.join(", ")),

@@ -37,6 +37,16 @@ pub enum Deed {
     Common(usize),
 }
 
+impl Deed {
+    /// The step of a common rule.
+    pub fn common(&self) -> Option<usize> {
+        match self {
+            Deed::Common(step) => Some(*step),
+            _ => None,
+        }
+    }
+}
+
 /// What was done to each thing.
 pub type Channels = BTreeMap<String, Vec<Deed>>;
 

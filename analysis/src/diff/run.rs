@@ -9,7 +9,7 @@ use super::align::{Ends, Step};
 use super::effect::{
     CELL, COUNTER, Channels, Deed, Effect, HISTOGRAM, RECORDS, REPLY, Val, channels, option_channel, show,
 };
-use crate::formula::{Formula, Node, any, constant, not};
+use crate::formula::{Formula, Node, all, any, constant, not};
 use crate::ranges::Ranges;
 use crate::scene::{Scene, World, is_condition, topic};
 
@@ -22,8 +22,15 @@ pub enum End {
     Asks(Formula),
     /// Both have done the same.
     Same,
-    /// They differ unless the common rule of this step hides it.
-    Hidden(usize),
+    /// They differ unless a common rule hides it.
+    Hidden {
+        /// The step of such a rule.
+        step: usize,
+        /// When no such rule runs, so that they do differ.
+        when: Formula,
+        /// In what.
+        what: String,
+    },
     /// They differ.
     Differ {
         /// If this holds.
@@ -50,6 +57,8 @@ pub struct Run<'r, 'p> {
     answers: &'r [bool],
     /// What holds on this way.
     path: Vec<Formula>,
+    /// When the common rules that were not looked into run, by their steps.
+    passed: HashMap<usize, Formula>,
     /// What texts of values stand for.
     texts: HashMap<u32, (Scene<'p>, &'p Expr)>,
 }
@@ -66,7 +75,7 @@ impl<'r, 'p> Run<'r, 'p> {
         answers: &'r [bool],
     ) -> Run<'r, 'p> {
         let sides = scenes.map(|scene| Side { scene, effects: Vec::new(), ended: false });
-        Run { steps, sides, opened, answers, path: Vec::new(), texts: HashMap::new() }
+        Run { steps, sides, opened, answers, path: Vec::new(), passed: HashMap::new(), texts: HashMap::new() }
     }
 
     /// Runs to the end, or to the first condition that has no answer yet. What holds on this way is given too.
@@ -113,8 +122,9 @@ impl<'r, 'p> Run<'r, 'p> {
 
     /// A rule that both have: it does something to both, or nothing to both.
     fn pass(&mut self, world: &mut World, at: usize, step: &Step<'p>, rule: &'p Rule) -> Result<(), Open> {
+        let condition = self.condition(world, 0, rule);
+        self.passed.insert(at, condition.clone());
         if step.ends == Ends::Always {
-            let condition = self.condition(world, 0, rule);
             if self.sides[0].effects == self.sides[1].effects {
                 // Where it ends the event, both have done the same.
                 self.path.push(not(&condition));
@@ -365,12 +375,10 @@ impl<'r, 'p> Run<'r, 'p> {
             if old == new {
                 continue;
             }
-            let hidden = old.iter().chain(&new).find_map(|deed| match deed {
-                Deed::Common(step) => Some(*step),
-                _ => None,
-            });
-            if let Some(step) = hidden {
-                return End::Hidden(step);
+            let hiding: Vec<usize> = old.iter().chain(&new).filter_map(Deed::common).collect();
+            if let Some(&step) = hiding.last() {
+                let idle = hiding.iter().filter_map(|step| self.passed.get(step)).map(not);
+                return End::Hidden { step, when: all(idle), what: show(name) };
             }
             let (condition, certain) = self.differ(world, &old, &new);
             if !matches!(*condition, Node::No) {
