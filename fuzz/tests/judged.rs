@@ -8,12 +8,12 @@ use tcpc_fuzz::trial::{Plan, run};
 
 #[test]
 fn what_is_said_of_generated_policies_is_so() {
-    let plan = Plan { name: "judged", threads: 1, from: 0 };
-    let summary = run(plan, &Budget::of(40, 3), &judged, &|_| {});
+    let plan = Plan { name: "judged", threads: 1, from: 0, findings: 1, cuts: 200 };
+    let summary = run(plan, &Budget::of(30, 3), &judged, &|_| {});
     if let Some(finding) = summary.findings.first() {
         panic!("trial {}: {}: {}\n{}", finding.trial, finding.kind, finding.what, finding.policy);
     }
     let count = |name: &str| summary.tally.get(name).copied().unwrap_or(0);
-    assert!(count("equivalent") > 20 && count("different") > 20, "{:?}", summary.tally);
+    assert!(count("equivalent") > 10 && count("different") > 10, "{:?}", summary.tally);
     assert!(count("not known") < count("equivalent"), "{:?}", summary.tally);
 }
