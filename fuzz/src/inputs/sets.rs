@@ -18,6 +18,9 @@ use super::places::{files_of, repository};
 /// So many lines of an input are looked at one by one.
 const LINES: usize = 16;
 
+/// Of those, so many are asked about.
+const EXPLAINED_LINES: usize = 2;
+
 /// A policy with sets from a file.
 const POLICY: &str = r#"set NETS from "nets.txt"
 mutable set BLOCKED: prefix max 100 from "nets.txt"
@@ -58,6 +61,11 @@ pub fn run(input: &[u8], features: &mut Features) {
     for line in text.lines().take(LINES) {
         one(line, features);
     }
+    // Each is a policy to be checked.
+    for line in text.lines().take(EXPLAINED_LINES) {
+        explain(Some(line), &[], features);
+        explain(None, &[line.to_owned()], features);
+    }
 }
 
 fn one(text: &str, features: &mut Features) {
@@ -83,8 +91,6 @@ fn one(text: &str, features: &mut Features) {
     if let Err(why) = duration(text) {
         features.said("no duration", &why);
     }
-    explain(Some(text), &[], features);
-    explain(None, &[text.to_owned()], features);
 }
 
 fn explain(flow: Option<&str>, settings: &[String], features: &mut Features) {
