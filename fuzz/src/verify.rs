@@ -15,13 +15,13 @@ impl Prober for ByVersion {
     }
 }
 
-/// Loads a policy without attaching it; `keep` gets each object.
+/// Loads a policy without attaching it; `keep` gets each object, and the kernel that it needs.
 ///
 /// # Errors
 /// The verifier refused it.
-pub fn is_taken(made: &Made, keep: &dyn Fn(&[u8])) -> Result<Tally, Broken> {
+pub fn is_taken(made: &Made, keep: &dyn Fn(&[u8], &str)) -> Result<Tally, Broken> {
     let Some(compiled) = compiled(made, true)? else { return Ok(vec![("too large", 1)]) };
-    keep(&compiled.object);
+    keep(&compiled.object, &compiled.manifest.kernel);
     match verify(&compiled.object, &ByVersion) {
         Ok(()) => Ok(vec![("instructions", compiled.slots as u64)]),
         Err(LoaderError::Refused(refusal)) => {

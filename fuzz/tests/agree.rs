@@ -10,8 +10,9 @@ use tcpc_fuzz::budget::Budget;
 use tcpc_fuzz::generate::checked_text;
 use tcpc_fuzz::trial::{Plan, run};
 
-/// Policies of one seed. More of them take `fuzz agree`.
-fn generated(seed: u64, count: u64) {
+/// Policies of one seed: 60, or as many as `TCPC_TRIALS` says. Very many of them take `fuzz agree`.
+fn generated(seed: u64) {
+    let count = std::env::var("TCPC_TRIALS").ok().and_then(|count| count.parse().ok()).unwrap_or(60);
     let plan = Plan { name: "agree", threads: 1, from: 0, findings: 1, cuts: 200 };
     let summary = run(plan, &Budget::of(count, seed), &agrees, &|_| {});
     if let Some(finding) = summary.findings.first() {
@@ -24,12 +25,12 @@ fn generated(seed: u64, count: u64) {
 
 #[test]
 fn generated_policies_do_what_they_mean() {
-    generated(1, 60);
+    generated(1);
 }
 
 #[test]
 fn others_do_too() {
-    generated(2, 60);
+    generated(2);
 }
 
 /// Each file once showed a mistake.

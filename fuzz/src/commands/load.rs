@@ -14,7 +14,7 @@ use super::trials::{self, Trials};
 pub struct Args {
     #[command(flatten)]
     trials: Trials,
-    /// Keep the objects in this folder, so that other kernels can be asked
+    /// Keep the objects in this folder, so that other kernels can be asked: `NUMBER-KERNEL.o`, with the kernel that one needs
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Keep so many at most
@@ -25,13 +25,13 @@ pub struct Args {
 /// Runs.
 pub fn run(args: &Args) -> ExitCode {
     let kept = AtomicU64::new(0);
-    let keep = |object: &[u8]| {
+    let keep = |object: &[u8], kernel: &str| {
         let Some(folder) = &args.keep else { return };
         let number = kept.fetch_add(1, Ordering::Relaxed);
         if number < args.most {
             // What cannot be written is missed by whoever looks for it.
             let _ = fs::create_dir_all(folder);
-            let _ = fs::write(folder.join(format!("policy-{number:05}.o")), object);
+            let _ = fs::write(folder.join(format!("{number:05}-{kernel}.o")), object);
         }
     };
     trials::run("load", &args.trials, &|made| is_taken(made, &keep))
