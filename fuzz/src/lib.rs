@@ -17,6 +17,7 @@ pub mod budget;
 pub mod generate;
 #[cfg(feature = "host")]
 pub mod inputs;
+#[cfg(feature = "host")]
 pub mod judged;
 pub mod random;
 pub mod report;
