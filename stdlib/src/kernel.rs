@@ -52,6 +52,8 @@ pub const STACK_SIZE: usize = 512;
 pub const CONTEXT_SIZE: usize = 224;
 /// Offset of `reply`, which shares its bytes with `args[0]`.
 pub const REPLY_OFFSET: u16 = 4;
+/// The number of the loopback device, in every network (`LOOPBACK_IFINDEX` of `include/net/flow.h`).
+pub const LOOPBACK_INDEX: u64 = 1;
 /// `BPF_MAP_TYPE_RINGBUF`: bytes from programs to user space, one after another, for all processors; since Linux 5.8.
 pub const MAP_TYPE_RINGBUF: u32 = 27;
 /// Bytes that the kernel puts before each record of a ring buffer (`BPF_RINGBUF_HDR_SZ`); the next one begins at a

@@ -6,8 +6,8 @@
 use tcpc_lang::hir::Value;
 use tcpc_stdlib::event::Sock;
 use tcpc_stdlib::kernel::{
-    AF_INET, AF_INET6, ECN_MASK, NAME_MAX, RCVBUF_MIN, RECEIVE_SPACE, SAVE_SYN_LINK_SINCE, SNDBUF_MIN,
-    TIMEOUT_MIN_JIFFIES, TOS_KEEPS_ECN_SINCE, TOS_ON_DUAL_STACK_SINCE, TOS_PRIORITY, errno_name,
+    AF_INET, AF_INET6, ECN_MASK, LOOPBACK_INDEX, NAME_MAX, RCVBUF_MIN, RECEIVE_SPACE, SAVE_SYN_LINK_SINCE,
+    SNDBUF_MIN, TIMEOUT_MIN_JIFFIES, TOS_KEEPS_ECN_SINCE, TOS_ON_DUAL_STACK_SINCE, TOS_PRIORITY, errno_name,
 };
 use tcpc_stdlib::option::{INITIAL, INITIAL_CONGESTION, OptionFamily, OptionValue, Readback, SockOption};
 use tcpc_stdlib::unit::{Type, jiffies, jiffies_to_nanos};
@@ -122,6 +122,14 @@ pub fn give(
         .map_err(|errno| format!("`{}` refuses this value ({errno})", option.name))
 }
 
+/// Gives an option the value that a socket of a real kernel was read with, as it is: the kernel itself sets what no
+/// program could.
+pub fn give_as_read(sock: &mut MockSock, option: &'static SockOption, bytes: &[u8]) {
+    if let Ok(stored) = decode(option, bytes) {
+        sock.options.insert(option.name, stored);
+    }
+}
+
 /// A request socket takes no options; a time-stamping event none either.
 fn check_socket(sock: &MockSock) -> Result<(), Errno> {
     match sock.event() {
@@ -213,8 +221,10 @@ fn store(
         Stored::Name(name) => Stored::Name(name),
         Stored::Number(number) => Stored::Number(number_kept(kernel, sock, option, number)?),
     };
-    if let Stored::Number(number) = stored {
-        side_effects(kernel, sock, option, number);
+    match &stored {
+        Stored::Number(number) => side_effects(kernel, sock, option, *number),
+        Stored::Name(name) if option.name == "bindtodevice" => bind(sock, device_index(name)),
+        Stored::Name(_) => {}
     }
     sock.options.insert(option.name, stored);
     Ok(())
@@ -300,12 +310,28 @@ fn service_class(
     }
 }
 
+/// The number of a device. Of those but the loopback device a model knows only that they have others.
+fn device_index(name: &str) -> u64 {
+    match name {
+        "" => 0,
+        "lo" => LOOPBACK_INDEX,
+        _ => LOOPBACK_INDEX + 1,
+    }
+}
+
+/// Binds a socket to a device: the options for it and the field show one thing.
+fn bind(sock: &mut MockSock, index: u64) {
+    sock.set_raw("bound_dev_if", index);
+    sock.options.insert("bindtoifindex", Stored::Number(index as i64));
+}
+
 /// What an option changes beside itself.
 fn side_effects(kernel: &MockKernel, sock: &mut MockSock, option: &SockOption, number: i64) {
     let raw = number as u64;
     match option.name {
         "init_cwnd" => sock.set_raw("snd_cwnd", raw),
         "cwnd_clamp" => sock.set_raw("snd_ssthresh", raw),
+        "bindtoifindex" => bind(sock, raw),
         "sock_ops_cb_flags" => sock.set_raw("bpf_sock_ops_cb_flags", raw),
         "rcvbuf" => sock.has_fixed_rcvbuf = true,
         "rcvlowat" if !sock.has_fixed_rcvbuf && !sock.is_in(BEFORE_ACCEPT) => {

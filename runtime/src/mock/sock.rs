@@ -86,6 +86,17 @@ impl MockSock {
         MockSock { cookie, ..MockSock::default() }
     }
 
+    /// A new socket that has of this one only what no record of a kernel shows: what is on its way out, how often it
+    /// answered, whether its receive buffer was set.
+    pub fn anew(&self, cookie: u64) -> MockSock {
+        MockSock {
+            outgoing: self.outgoing.clone(),
+            answers: self.answers,
+            has_fixed_rcvbuf: self.has_fixed_rcvbuf,
+            ..MockSock::new(cookie)
+        }
+    }
+
     /// Makes the socket what it is when the kernel raises this event.
     pub(super) fn begin(&mut self, event: &'static Event, args: [u32; 4], sent: Option<&'static Segment>) {
         self.outgoing = self.outgoing_in(event, args[0], sent);
