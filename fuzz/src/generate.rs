@@ -7,7 +7,7 @@
 mod cond;
 mod declare;
 mod expr;
-mod literal;
+pub mod literal;
 mod rule;
 mod scope;
 mod sequence;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! random ─┬▶ generate ──▶ policy and events ─┬▶ agree: the compiled bytes do what the language means
-//!         │                                  └▶ verify: the running kernel's verifier takes them
+//!         │                                  ├▶ verify: the running kernel's verifier takes them
+//!         │                                  └▶ churn: on real connections they do what their models say
 //!         └▶ inputs ────▶ never a panic, a hang or unbounded memory
 //! ```
 //!
@@ -14,6 +15,8 @@
 
 pub mod agree;
 pub mod budget;
+#[cfg(feature = "host")]
+pub mod churn;
 pub mod generate;
 #[cfg(feature = "host")]
 pub mod inputs;

@@ -26,6 +26,8 @@ enum Command {
     Report(commands::report::Args),
     /// Generated policies: what lints and `diff` say of them is so
     Judged(commands::judged::Args),
+    /// Generated policies: on real connections they do what their models say
+    Churn(commands::churn::Args),
     /// Inputs that nobody means well with
     Inputs(commands::inputs::Args),
 }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Load(args) => commands::load::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Judged(args) => commands::judged::run(&args),
+        Command::Churn(args) => commands::churn::run(&args),
         Command::Inputs(args) => commands::inputs::run(&args),
     }
 }

@@ -14,7 +14,7 @@ use tcpc_stdlib::option::{SockOption, option};
 use crate::cgroups::{Cgroups, inside};
 use crate::sys;
 
-/// How long a socket waits for the other end.
+/// How long a socket waits for the other end, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The addresses of a connection, seen from the end that has the policy.
@@ -46,8 +46,9 @@ impl Addresses {
 }
 
 /// The sockets of a connection, those that it has so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ends {
+    patience: Duration,
     /// The listener of the end that has the policy.
     pub listener: Option<OwnedFd>,
     /// The connection at the end that has the policy.
@@ -59,13 +60,24 @@ pub struct Ends {
 /// What a socket is given when it is made.
 pub type Given = (&'static SockOption, Value);
 
+impl Default for Ends {
+    fn default() -> Ends {
+        Ends::with_patience(PATIENCE)
+    }
+}
+
 impl Ends {
+    /// No sockets yet; those to be made wait so long for one another.
+    pub fn with_patience(patience: Duration) -> Ends {
+        Ends { patience, listener: None, end: None, peer: None }
+    }
+
     /// The end that has the policy begins to listen.
     ///
     /// # Errors
     /// The system refuses: an address that cannot be had, an option that it does not take.
     pub fn listen(&mut self, cgroups: &Cgroups, addresses: &Addresses, given: &[Given]) -> io::Result<()> {
-        self.listener = Some(listener(&cgroups.end, addresses, addresses.local, given)?);
+        self.listener = Some(self.listener(&cgroups.end, addresses, addresses.local, given)?);
         Ok(())
     }
 
@@ -83,8 +95,8 @@ impl Ends {
     ) -> io::Result<()> {
         match role {
             Role::Client => {
-                let listener = listener(&cgroups.peer, addresses, addresses.remote, &[])?;
-                let end = inside(&cgroups.end, || socket(addresses, addresses.local, given))?;
+                let listener = self.listener(&cgroups.peer, addresses, addresses.remote, &[])?;
+                let end = inside(&cgroups.end, || self.socket(addresses, addresses.local, given))?;
                 net::connect(&end, &addresses.socket_address(addresses.remote))?;
                 self.end = Some(end);
                 self.peer = Some(accept(&listener)?);
@@ -92,7 +104,7 @@ impl Ends {
             Role::Server => {
                 let marks = service.map_or_else(Vec::new, |class| vec![mark(addresses, class)]);
                 let marks: Vec<Given> = marks.into_iter().flatten().collect();
-                let peer = inside(&cgroups.peer, || socket(addresses, addresses.remote, &marks))?;
+                let peer = inside(&cgroups.peer, || self.socket(addresses, addresses.remote, &marks))?;
                 net::connect(&peer, &addresses.socket_address(addresses.local))?;
                 self.peer = Some(peer);
                 self.end = Some(accept(self.listener.as_ref().ok_or(io::ErrorKind::NotConnected)?)?);
@@ -151,40 +163,41 @@ impl Ends {
         Ok(sockopt::set_socket_linger(&end, Some(Duration::ZERO))?)
     }
 
+    fn listener(
+        &self,
+        cgroup: &Path,
+        addresses: &Addresses,
+        local: (u128, u16),
+        given: &[Given],
+    ) -> io::Result<OwnedFd> {
+        let listener = inside(cgroup, || self.socket(addresses, local, given))?;
+        net::listen(&listener, 16)?;
+        Ok(listener)
+    }
+
+    /// A socket of the present cgroup with this address.
+    fn socket(&self, addresses: &Addresses, local: (u128, u16), given: &[Given]) -> io::Result<OwnedFd> {
+        let socket = net::socket_with(addresses.family(), SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        for timeout in [sockopt::Timeout::Recv, sockopt::Timeout::Send] {
+            sockopt::set_socket_timeout(&socket, timeout, Some(self.patience))?;
+        }
+        for (option, value) in given {
+            set(&socket, option, value)
+                .map_err(|error| io::Error::other(format!("`{}` cannot be set: {error}", option.name)))?;
+        }
+        let address = addresses.socket_address(local);
+        net::bind(&socket, &address).map_err(|error| {
+            io::Error::other(format!("{address} is no address for one end: {}", io::Error::from(error)))
+        })?;
+        Ok(socket)
+    }
+
     /// The cookies of the sockets of the end that has the policy.
     pub fn cookies(&self) -> Vec<u64> {
         let sockets = [&self.listener, &self.end];
         sockets.iter().filter_map(|socket| sockopt::socket_cookie(socket.as_ref()?).ok()).collect()
     }
-}
-
-fn listener(
-    cgroup: &Path,
-    addresses: &Addresses,
-    local: (u128, u16),
-    given: &[Given],
-) -> io::Result<OwnedFd> {
-    let listener = inside(cgroup, || socket(addresses, local, given))?;
-    net::listen(&listener, 16)?;
-    Ok(listener)
-}
-
-/// A socket of the present cgroup with this address.
-fn socket(addresses: &Addresses, local: (u128, u16), given: &[Given]) -> io::Result<OwnedFd> {
-    let socket = net::socket_with(addresses.family(), SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    for timeout in [sockopt::Timeout::Recv, sockopt::Timeout::Send] {
-        sockopt::set_socket_timeout(&socket, timeout, Some(PATIENCE))?;
-    }
-    for (option, value) in given {
-        set(&socket, option, value)
-            .map_err(|error| io::Error::other(format!("`{}` cannot be set: {error}", option.name)))?;
-    }
-    let address = addresses.socket_address(local);
-    net::bind(&socket, &address).map_err(|error| {
-        io::Error::other(format!("{address} is no address for one end: {}", io::Error::from(error)))
-    })?;
-    Ok(socket)
 }
 
 /// Sets a socket option to the value that a policy would assign.

@@ -15,6 +15,8 @@ pub struct Host {
     pub wmem_max: u64,
     /// `net.core.rmem_max`, in bytes.
     pub rmem_max: u64,
+    /// `net.ipv4.tcp_rmem[2]` of a new network, in bytes.
+    pub tcp_rmem_max: u64,
     /// The congestion controls that are there; `None` if the kernel does not say.
     pub congestion: Option<Vec<String>>,
 }
@@ -40,6 +42,7 @@ impl Host {
             hz: probe::host_hz()?,
             wmem_max: cap("sndbuf"),
             rmem_max: cap("rcvbuf"),
+            tcp_rmem_max: tcp_rmem_max().unwrap_or(MockKernel::default().tcp_rmem_max),
             congestion: probe::congestion_controls(),
         })
     }
@@ -53,7 +56,14 @@ impl Host {
     pub fn model(&self) -> MockKernel {
         let mut kernel = MockKernel::default();
         (kernel.version, kernel.hz) = (self.version, self.hz);
+        kernel.tcp_rmem_max = self.tcp_rmem_max;
         (kernel.wmem_max, kernel.rmem_max) = (self.wmem_max, self.rmem_max);
         kernel
     }
+}
+
+/// Networks begin with what the first one has.
+fn tcp_rmem_max() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_rmem").ok()?;
+    text.split_whitespace().nth(2)?.parse().ok()
 }

@@ -30,10 +30,12 @@ pub mod recorder;
 pub mod replay;
 pub mod report;
 mod run;
+pub mod session;
 mod sys;
 mod ticks;
 pub mod twin;
 
 pub use host::Host;
+pub use reads::is_repeatable;
 pub use report::{Outcome, Report, TestReport, Verdict};
 pub use run::{Built, run_tests};

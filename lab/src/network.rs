@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType};
-use tcpc_stdlib::kernel::{AF_INET, AF_INET6};
+use tcpc_stdlib::kernel::{AF_INET, AF_INET6, LOOPBACK_INDEX};
 
 use crate::sys;
 
@@ -28,7 +28,7 @@ const RTPROT_BOOT: u8 = 3;
 const RT_SCOPE_HOST: u8 = 254;
 const RTN_LOCAL: u8 = 2;
 /// The loopback device is the first of every network.
-const LOOPBACK: u32 = 1;
+const LOOPBACK: u32 = LOOPBACK_INDEX as u32;
 /// That of Ethernet: segments are as large as on most real networks.
 const MTU: u32 = 1500;
 

@@ -4,7 +4,9 @@
 //! The policy's data go on from one event to the next in the model, as in the kernel; the socket is set up anew for
 //! each, as the first half of its record shows it.
 
-use tcpc_lang::hir::{Given, Program, Role, Value};
+use std::collections::HashMap;
+
+use tcpc_lang::hir::{Assignment, ExprKind, Given, Program, Role, Value};
 use tcpc_lang::show::show_value;
 use tcpc_runtime::kept::Kept;
 use tcpc_runtime::mock::kernel::Failure;
@@ -14,8 +16,6 @@ use tcpc_stdlib::event::Sock;
 use tcpc_stdlib::field::{Availability, FIELDS, Field};
 use tcpc_stdlib::header::{kernel_kind, segment_with};
 use tcpc_stdlib::kernel::errno_number;
-use tcpc_stdlib::manifest::CongestionUse;
-use tcpc_stdlib::option::option;
 
 use crate::host::Host;
 use crate::numbers::{Numbers, counted, differing, since};
@@ -36,6 +36,24 @@ pub struct Difference {
     pub by: String,
 }
 
+/// What changes within an event when a policy sets `nodelay`: the kernel then sends what it held back.
+const SENT: &[&str] = &[
+    "snd_nxt",
+    "snd_una",
+    "rcv_nxt",
+    "packets_out",
+    "segs_in",
+    "segs_out",
+    "data_segs_in",
+    "data_segs_out",
+    "bytes_acked",
+    "bytes_received",
+    "delivered",
+];
+
+/// What follows a low water mark: how much room the kernel makes for it depends on segments that came in long before.
+const ROOM: &[&str] = &["rcvbuf", "window_clamp"];
+
 /// What the record of an event does not say of its connection.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -53,30 +71,24 @@ pub struct Replay<'a, E> {
     host: &'a Host,
     /// Who runs the policy, for people.
     by: &'static str,
-    /// The socket of the last event, which a segment that is written has its room from.
-    last: MockSock,
+    /// The sockets of earlier events, by their cookies.
+    socks: HashMap<u64, MockSock>,
+    /// The last one that began to listen.
+    listener: MockSock,
     counted: Numbers,
+    /// Whether the policy may send what was held back.
+    sends: bool,
 }
 
 impl<'a, E: Engine> Replay<'a, E> {
-    /// A model that nothing happened in yet. `congestion` are the names of congestion controls that the policy uses.
-    pub fn new(
-        program: &'a Program,
-        engine: E,
-        by: &'static str,
-        host: &'a Host,
-        congestion: &[CongestionUse],
-    ) -> Replay<'a, E> {
+    /// A model that nothing happened in yet.
+    pub fn new(program: &'a Program, engine: E, by: &'static str, host: &'a Host) -> Replay<'a, E> {
         let mut bench = Bench::new(program, engine);
         bench.world.kernel = host.model();
-        for one in congestion.iter().filter(|one| !host.has_congestion(&one.name)) {
-            if let (Some(option), Some(errno)) = (option("congestion"), errno_number("ENOENT")) {
-                let value = Some(Value::Name(one.name.clone()));
-                bench.world.kernel.failures.push(Failure { option, value, errno });
-            }
-        }
+        bench.world.kernel.failures = failures(program, host);
         let counted = counted(&bench.kept(), program);
-        Replay { bench, host, by, last: MockSock::default(), counted }
+        let sends = program.assignments.iter().any(|one| one.option.name == "nodelay");
+        Replay { sends, bench, host, by, socks: HashMap::new(), listener: MockSock::default(), counted }
     }
 
     /// All that the policy keeps in the model.
@@ -115,7 +127,10 @@ impl<'a, E: Engine> Replay<'a, E> {
         world.begin_for(seen.event, seen.args(), sent);
         let ran = self.bench.engine.run(world)?;
         world.end();
-        self.last = world.sock.clone();
+        if seen.event.name == "tcp_listen" {
+            self.listener = world.sock.clone();
+        }
+        self.socks.insert(seen.before.cookie, world.sock.clone());
         let mut found = Vec::new();
         let mut differ = |what: String, kernel: String, model: String| {
             if kernel != model {
@@ -144,8 +159,11 @@ impl<'a, E: Engine> Replay<'a, E> {
     /// The socket as the policy found it.
     fn socket(&self, seen: &Seen, origin: &Origin) -> MockSock {
         let before = &seen.before;
-        let goes_out = seen.event.name == "write_hdr_opt" && self.last.cookie == before.cookie;
-        let mut sock = if goes_out { self.last.clone() } else { MockSock::new(before.cookie) };
+        let earlier = match self.socks.get(&before.cookie) {
+            None if origin.role == Role::Server => Some(&self.listener),
+            known => known,
+        };
+        let mut sock = earlier.unwrap_or(&MockSock::default()).anew(before.cookie);
         sock.role = origin.role;
         if origin.role == Role::Server && seen.event.name == "passive_established" {
             sock.syn_tos = origin.service.or(Some(0));
@@ -154,14 +172,10 @@ impl<'a, E: Engine> Replay<'a, E> {
             // The SYN is looked at long after it came in.
             origin.headers.iter().for_each(|header| give_headers(&mut sock, header));
         }
-        // What the kernel set itself is not bound by the limits for programs.
-        let mut kernel = self.host.model();
-        (kernel.wmem_max, kernel.rmem_max) = (u64::MAX, u64::MAX);
         if before.is_full() {
             for option in readable_options(self.host.version) {
-                if let Some(value) = before.option(option) {
-                    // A value that the model would refuse is none that a policy can have set.
-                    let _ = options::give(&kernel, &mut sock, option, &value);
+                if let Some(bytes) = before.option_bytes(option) {
+                    options::give_as_read(&mut sock, option, bytes);
                 }
             }
         }
@@ -169,6 +183,8 @@ impl<'a, E: Engine> Replay<'a, E> {
             // Those that follow from others cannot be given.
             let _ = sock.give(field, &before.field(field));
         }
+        // That of the socket, which can have a peer of the other one.
+        sock.family = Some(before.raw("family") as u32);
         if seen.event.has_skb && !matches!(seen.event.name, "hdr_opt_len" | "write_hdr_opt") {
             give_headers(&mut sock, before.header_options());
         }
@@ -183,6 +199,7 @@ impl<'a, E: Engine> Replay<'a, E> {
                 && seen.after.has(field.of)
                 && !field.name.starts_with("skb_")
                 && field.availability(seen.event) != Availability::Zero
+                && !(self.sends && SENT.contains(&field.kernel))
         };
         for field in FIELDS.iter().filter(shows) {
             let (kernel, model) = (seen.after.field(field), self.bench.world.sock.field(field));
@@ -191,7 +208,11 @@ impl<'a, E: Engine> Replay<'a, E> {
         if !seen.before.is_full() || seen.event.sock == Sock::Unlocked {
             return left;
         }
+        let makes_room = self.bench.program.assignments.iter().any(|one| one.option.name == "rcvlowat");
         for option in readable_options(self.host.version) {
+            if makes_room && ROOM.contains(&option.name) {
+                continue;
+            }
             let (Some(_), Some(kernel)) = (seen.before.option(option), seen.after.option(option)) else {
                 continue;
             };
@@ -204,6 +225,22 @@ impl<'a, E: Engine> Replay<'a, E> {
         }
         left
     }
+}
+
+/// The names in a policy that this host does not know: no such congestion control, no such device.
+fn failures(program: &Program, host: &Host) -> Vec<Failure> {
+    let unknown = |assignment: &Assignment| {
+        let ExprKind::Const(Value::Name(name)) = &assignment.value.kind else { return None };
+        let errno = match assignment.option.name {
+            "congestion" if !host.has_congestion(name) => "ENOENT",
+            // A network of the lab has the loopback device only.
+            "bindtodevice" if !matches!(name.as_str(), "" | "lo") => "ENODEV",
+            _ => return None,
+        };
+        let value = Some(Value::Name(name.clone()));
+        Some(Failure { option: assignment.option, value, errno: errno_number(errno)? })
+    };
+    program.assignments.iter().filter_map(unknown).collect()
 }
 
 /// The options of a segment that came in, one by one; the kernel's own have no meaning for a policy.

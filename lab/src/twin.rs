@@ -45,12 +45,11 @@ impl<'a> Twin<'a> {
     pub fn new(policy: &Modelled<'a>, host: &'a Host) -> Twin<'a> {
         let Modelled { program, source, object, image } = *policy;
         let bytes = || Bytes::new(object, image, program, source);
-        let congestion = object.manifest.as_ref().map_or(&[][..], |manifest| &manifest.congestion);
         let mut reader = bytes();
         let scratch = reader.begin();
         Twin {
-            bytes: Replay::new(program, bytes(), "bytes", host, congestion),
-            meaning: Replay::new(program, Meaning::new(program, source), "meaning", host, congestion),
+            bytes: Replay::new(program, bytes(), "bytes", host),
+            meaning: Replay::new(program, Meaning::new(program, source), "meaning", host),
             counted: counted(&reader.kept(&scratch), program),
             reader,
             scratch,

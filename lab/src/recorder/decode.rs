@@ -77,15 +77,18 @@ impl Snapshot {
         Value::Number(self.word(field, 0).wrapping_mul(field.unit.scale().unwrap_or(1)))
     }
 
-    /// The value of a socket option as a policy would assign it; `None` if it could not be read.
-    pub fn option(&self, option: &SockOption) -> Option<Value> {
+    /// The bytes that a socket option was read as; `None` if it could not be read.
+    pub fn option_bytes(&self, option: &SockOption) -> Option<&[u8]> {
         let index = readable_options(self.version).position(|one| one.name == option.name)?;
         let at = layout::options() + index * OPTION;
-        if number(&self.bytes, at, 8)? != 0 {
-            return None;
-        }
         let value = self.bytes.get(at + 8..)?.get(..layout::length(option))?;
-        let option = readable_options(self.version).nth(index)?;
+        (number(&self.bytes, at, 8)? == 0).then_some(value)
+    }
+
+    /// The value of a socket option as a policy would assign it; `None` if it could not be read.
+    pub fn option(&self, option: &SockOption) -> Option<Value> {
+        let value = self.option_bytes(option)?;
+        let option = readable_options(self.version).find(|one| one.name == option.name)?;
         if option.readback == Readback::Doubled && option.value != OptionValue::Name {
             let halved = i32::from_le_bytes(value.try_into().ok()?) / 2;
             return shown(option, &halved.to_le_bytes());
