@@ -89,6 +89,11 @@ pub const TIMEOUT_MIN_JIFFIES: u64 = 2;
 /// The bits of a service class that belong to ECN (`INET_ECN_MASK`): `IP_TOS` and `IPV6_TCLASS` leave them from
 /// [`TOS_KEEPS_ECN_SINCE`] on.
 pub const ECN_MASK: u64 = 3;
+/// Congestion controls that have packets marked as capable of ECN (`TCP_CONG_NEEDS_ECN`); any other unmarks them when it
+/// is chosen.
+pub const NEEDS_ECN: &[&str] = &["dctcp"];
+/// The bits of such packets (`INET_ECN_ECT_0`).
+pub const ECN_CAPABLE: u64 = 2;
 /// First kernel whose `IP_TOS` and `IPV6_TCLASS` keep the ECN bits and whose `IP_TOS` sets the priority.
 pub const TOS_KEEPS_ECN_SINCE: KernelVersion = v(6, 1);
 /// First kernel whose `IP_TOS` is taken by an IPv6 socket, whoever its peer is, unless it takes IPv6 only; stable releases

@@ -6,8 +6,9 @@
 use tcpc_lang::hir::Value;
 use tcpc_stdlib::event::Sock;
 use tcpc_stdlib::kernel::{
-    AF_INET, AF_INET6, ECN_MASK, LOOPBACK_INDEX, NAME_MAX, RCVBUF_MIN, RECEIVE_SPACE, SAVE_SYN_LINK_SINCE,
-    SNDBUF_MIN, TIMEOUT_MIN_JIFFIES, TOS_KEEPS_ECN_SINCE, TOS_ON_DUAL_STACK_SINCE, TOS_PRIORITY, errno_name,
+    AF_INET, AF_INET6, ECN_CAPABLE, ECN_MASK, LOOPBACK_INDEX, NAME_MAX, NEEDS_ECN, RCVBUF_MIN, RECEIVE_SPACE,
+    SAVE_SYN_LINK_SINCE, SNDBUF_MIN, TIMEOUT_MIN_JIFFIES, TOS_KEEPS_ECN_SINCE, TOS_ON_DUAL_STACK_SINCE,
+    TOS_PRIORITY, errno_name,
 };
 use tcpc_stdlib::option::{INITIAL, INITIAL_CONGESTION, OptionFamily, OptionValue, Readback, SockOption};
 use tcpc_stdlib::unit::{Type, jiffies, jiffies_to_nanos};
@@ -224,6 +225,7 @@ fn store(
     match &stored {
         Stored::Number(number) => side_effects(kernel, sock, option, *number),
         Stored::Name(name) if option.name == "bindtodevice" => bind(sock, device_index(name)),
+        Stored::Name(name) if option.name == "congestion" => mark(sock, name),
         Stored::Name(_) => {}
     }
     sock.options.insert(option.name, stored);
@@ -307,6 +309,22 @@ fn service_class(
         0..=255 if keeps_ecn => Ok(number & !ecn | before & ecn),
         0..=255 => Ok(number),
         _ => Err("EINVAL"),
+    }
+}
+
+/// Marks the packets as the congestion control wants it, unless it is the one that the socket has already.
+fn mark(sock: &mut MockSock, congestion: &str) {
+    let before = tcpc_stdlib::option::option("congestion").map(|option| read(sock, option));
+    if before == Some(Stored::Name(congestion.to_owned())) {
+        return;
+    }
+    let bits = if NEEDS_ECN.contains(&congestion) { ECN_CAPABLE as i64 } else { 0 };
+    // An IPv6 socket has both, whoever its peer is.
+    let classes: &[&'static str] =
+        if sock.current_family() == AF_INET6 { &["tos", "tclass"] } else { &["tos"] };
+    for name in classes {
+        let class = read_number(sock, name);
+        sock.options.insert(name, Stored::Number(class & !(ECN_MASK as i64) | bits));
     }
 }
 
