@@ -45,6 +45,11 @@ pub fn address(random: &mut Random, v4: bool) -> u128 {
         let [a, b, c] = net.map(u128::from);
         return MAPPED_FIRST | a << 24 | b << 16 | c << 8 | host;
     }
+    // What only looks like IPv4 in the words of IPv6, at first sight.
+    if random.one_in(10) {
+        let word = random.pick(&[1u128 << 96, 1 << 64, 1 << 48]);
+        return word ^ MAPPED_FIRST ^ 0x0a00_0000 ^ host;
+    }
     let net = random.pick(&[
         0x2001_0db8_0001_0000,
         0x2001_0db8_0001_0001,

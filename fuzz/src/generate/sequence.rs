@@ -195,9 +195,13 @@ impl Maker<'_> {
     fn setup(&mut self, connection: &Connection) -> Vec<Node> {
         let mut steps = Vec::new();
         steps.push(Self::given(format!("role = {}", if connection.is_client { "client" } else { "server" })));
+        let mut near = address(self.random, connection.v4);
         for end in ["local", "remote"] {
             if !self.random.one_in(6) {
-                let address = show(address(self.random, connection.v4));
+                let far = address(self.random, connection.v4);
+                // Often both ends agree but for one bit.
+                let address = show(if self.random.one_in(2) { near } else { far });
+                near ^= 1 << self.random.below(if connection.v4 { 32 } else { 128 });
                 steps.push(Self::given(format!("{end} = {address} port {}", port(self.random))));
             }
         }
