@@ -13,7 +13,7 @@ use tcpc_runtime::mock::kernel::Failure;
 use tcpc_runtime::mock::{MockSock, options};
 use tcpc_runtime::scenario::{Bench, Engine};
 use tcpc_stdlib::event::Sock;
-use tcpc_stdlib::field::{Availability, FIELDS, Field};
+use tcpc_stdlib::field::{Availability, FIELDS, Field, field};
 use tcpc_stdlib::header::{kernel_kind, segment_with};
 use tcpc_stdlib::kernel::errno_number;
 
@@ -36,7 +36,8 @@ pub struct Difference {
     pub by: String,
 }
 
-/// What changes within an event when a policy sets `nodelay`: the kernel then sends what it held back.
+/// What changes within an event when a policy sets `nodelay`: the kernel then sends what it held back. The send buffer
+/// may grow, too.
 const SENT: &[&str] = &[
     "snd_nxt",
     "snd_una",
@@ -51,6 +52,8 @@ const SENT: &[&str] = &[
     "delivered",
 ];
 
+/// The byte of a TCP header whose upper half is its length in words of four bytes.
+const DATA_OFFSET: usize = 12;
 /// What follows a low water mark: how much room the kernel makes for it depends on segments that came in long before.
 const ROOM: &[&str] = &["rcvbuf", "window_clamp"];
 
@@ -183,6 +186,13 @@ impl<'a, E: Engine> Replay<'a, E> {
             // Those that follow from others cannot be given.
             let _ = sock.give(field, &before.field(field));
         }
+        // The model is told of the data, and adds the header where it is there.
+        if seen.event.name == "write_hdr_opt"
+            && let (Some(field), Some(offset)) = (field("skb_len"), before.header.get(DATA_OFFSET))
+        {
+            let data = before.raw("skb_len").saturating_sub(u64::from(offset >> 4) * 4);
+            let _ = sock.give(field, &Value::Number(data));
+        }
         // That of the socket, which can have a peer of the other one.
         sock.family = Some(before.raw("family") as u32);
         if seen.event.has_skb && !matches!(seen.event.name, "hdr_opt_len" | "write_hdr_opt") {
@@ -210,7 +220,8 @@ impl<'a, E: Engine> Replay<'a, E> {
         }
         let makes_room = self.bench.program.assignments.iter().any(|one| one.option.name == "rcvlowat");
         for option in readable_options(self.host.version) {
-            if makes_room && ROOM.contains(&option.name) {
+            let grows = self.sends && option.name == "sndbuf";
+            if grows || makes_room && ROOM.contains(&option.name) {
                 continue;
             }
             let (Some(_), Some(kernel)) = (seen.before.option(option), seen.after.option(option)) else {

@@ -23,6 +23,8 @@ use crate::twin::{Modelled, Twin};
 
 /// How long a socket waits for the other end: a policy can make a connection so slow that nothing comes.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// How often a quiet moment is waited for.
+const ATTEMPTS: u32 = 40;
 /// How long it takes until the last events of sockets that were closed are there.
 const QUIET: Duration = Duration::from_millis(5);
 
@@ -93,6 +95,8 @@ struct Session<'a> {
     twin: Twin<'a>,
     cgroups: Cgroups,
     log: Vec<(Seen, usize)>,
+    /// The records that the policy gave and that were read.
+    records: Vec<Vec<u8>>,
     /// The contact that a socket belongs to, by its cookie.
     owners: HashMap<u64, usize>,
 }
@@ -112,7 +116,15 @@ impl<'a> Session<'a> {
         })?;
         let recorder = before.then_after(&cgroups, &attached.pins)?;
         let twin = Twin::new(&policy, host);
-        Ok(Session { recorder, attached, twin, cgroups, log: Vec::new(), owners: HashMap::new() })
+        Ok(Session {
+            recorder,
+            attached,
+            twin,
+            cgroups,
+            log: Vec::new(),
+            records: Vec::new(),
+            owners: HashMap::new(),
+        })
     }
 
     fn run(mut self, contacts: &[Contact]) -> Result<Found, LoaderError> {
@@ -123,8 +135,19 @@ impl<'a> Session<'a> {
             std::thread::sleep(QUIET);
             self.collect(at);
         }
-        std::thread::sleep(QUIET);
-        self.collect(contacts.len().saturating_sub(1));
+        // Sockets that still send something go on raising events: what is kept is read between two of them.
+        let last = contacts.len().saturating_sub(1);
+        let mut kept = None;
+        for _ in 0..ATTEMPTS {
+            std::thread::sleep(QUIET);
+            self.collect(last);
+            let (before, read) = (self.log.len(), self.twin.read(&self.attached.pins, &mut self.records)?);
+            self.collect(last);
+            if self.log.len() == before {
+                kept = Some(read);
+                break;
+            }
+        }
         for (seen, at) in std::mem::take(&mut self.log) {
             let at = self.owners.get(&seen.before.cookie).copied().unwrap_or(at);
             let Some(contact) = contacts.get(at) else { continue };
@@ -132,7 +155,9 @@ impl<'a> Session<'a> {
             found.events += 1;
             found.differences.extend(self.twin.event(&seen, &origin).map_err(failed)?);
         }
-        found.differences.extend(self.twin.compare_kept(&self.attached.pins, &mut Vec::new())?);
+        if let Some(kept) = kept {
+            found.differences.extend(self.twin.compare_kept(&kept));
+        }
         Ok(found)
     }
 

@@ -83,17 +83,8 @@ impl<'a> Twin<'a> {
         Ok(found)
     }
 
-    /// What the attached policy, whose pins are in this directory, keeps otherwise than its models: its counters, its
-    /// tables and its records. `ring` are those of its records that were read already.
-    ///
-    /// # Errors
-    /// The pins cannot be read.
-    pub fn compare_kept(
-        &mut self,
-        pins: &std::path::Path,
-        ring: &mut Vec<Vec<u8>>,
-    ) -> Result<Vec<Difference>, LoaderError> {
-        let kernel = self.read(pins, ring)?;
+    /// What an attached policy keeps otherwise than its models: its counters, its tables and its records.
+    pub fn compare_kept(&self, kernel: &Kept) -> Vec<Difference> {
         let mut found = Vec::new();
         for (by, model) in [("bytes", self.bytes.kept()), ("meaning", self.meaning.kept())] {
             let mut differ = |what: String, kernel: String, model: String| {
@@ -112,7 +103,7 @@ impl<'a> Twin<'a> {
                 all.extend(rows(kept, self.program));
                 all
             };
-            for (what, kernel, model) in differing(&all(&kernel), &all(&model)) {
+            for (what, kernel, model) in differing(&all(kernel), &all(&model)) {
                 differ(what, kernel.to_string(), model.to_string());
             }
             differ("parameters".to_owned(), format!("{:?}", kernel.params), format!("{:?}", model.params));
@@ -121,13 +112,18 @@ impl<'a> Twin<'a> {
                 let plain: Vec<_> = kept.records.iter().map(|one| (one.kind, one.values.clone())).collect();
                 format!("{plain:?}")
             };
-            differ("records".to_owned(), records(&kernel), records(&model));
+            differ("records".to_owned(), records(kernel), records(&model));
         }
-        Ok(found)
+        found
     }
 
-    /// All that the attached policy keeps, but for what it keeps of connections.
-    fn read(&mut self, pins: &std::path::Path, ring: &mut Vec<Vec<u8>>) -> Result<Kept, LoaderError> {
+    /// All that the attached policy keeps, whose pins are in this directory, but for what it keeps of connections.
+    /// `ring` are those of its records that were read already.
+    ///
+    /// # Errors
+    /// The pins cannot be read.
+    pub fn read(&mut self, pins: &std::path::Path, ring: &mut Vec<Vec<u8>>) -> Result<Kept, LoaderError> {
+        self.scratch = self.reader.begin();
         let names: Vec<String> = self.scratch.memory.data.iter().map(|data| data.name.clone()).collect();
         for name in names {
             if let Some(section) = Section::open(pins, &name)? {
@@ -138,10 +134,8 @@ impl<'a> Twin<'a> {
         for map in &mut self.scratch.memory.maps {
             let name = map.name().to_owned();
             if let Some(model) = map.ring_mut() {
-                if ring.is_empty() {
-                    let mut there = Ring::open(pins, &name)?;
-                    ring.extend(std::iter::from_fn(|| there.take()));
-                }
+                let mut there = Ring::open(pins, &name)?;
+                ring.extend(std::iter::from_fn(|| there.take()));
                 // One that has no room was lost in the kernel too.
                 for record in ring.iter() {
                     let _ = model.output(record.clone(), 0);
