@@ -52,6 +52,8 @@ pub enum Kind {
     HeaderField(String, String),
     /// Whether the kernel has something.
     Kernel(Feature),
+    /// Whether something is in a set that an operator can change.
+    Member(MemberOf),
     /// What something reads after rules have changed something.
     Later(String),
     /// A random number, a time, or what depends on several values: its text.
@@ -69,6 +71,17 @@ pub struct CellOf {
     pub cell: String,
     /// The row's key, before it is cut; `None` if it is computed.
     pub key: Option<Vec<KeyPart>>,
+}
+
+/// What is asked of a set that an operator can change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberOf {
+    /// The set.
+    pub set: String,
+    /// The element, as the policy writes it.
+    pub text: String,
+    /// Its value; `None` if it is computed.
+    pub element: Option<KeyPart>,
 }
 
 /// A part of a row's key.

@@ -24,7 +24,7 @@ use tcpc_stdlib::header::SEGMENTS;
 use tcpc_stdlib::unit::Type;
 
 use crate::formula::{Formula, Node, agree, all, any, choose, constant, is_in, not};
-use crate::leaf::{Kind, LOCAL, Leaf, Leaves, REMOTE, mapped};
+use crate::leaf::{Kind, LOCAL, Leaf, Leaves, MemberOf, REMOTE, mapped};
 use crate::ranges::Ranges;
 
 /// The values of one event, for one policy or for two that are compared.
@@ -331,8 +331,12 @@ impl<'p> Scene<'p> {
             return any(held);
         }
         let key = self.key(world, element);
-        let text = format!("whether `{}` is in `{}`", self.text(element), set.name);
-        let leaf = self.word(world, &format!("in {} {key}", set.name), Kind::Other(text), 1, false);
+        let part = self.key_part(world, element);
+        // Whoever can change the set can put in what he likes.
+        let is_free = part.is_some();
+        let text = self.text(element).to_owned();
+        let kind = Kind::Member(MemberOf { set: set.name.clone(), text, element: part });
+        let leaf = self.word(world, &format!("in {} {key}", set.name), kind, 1, is_free);
         world.within(leaf, &Ranges::one(1))
     }
 

@@ -192,6 +192,9 @@ fn setting(world: &World, leaf: LeafId, value: u128) -> Option<String> {
         Kind::Kernel(feature) => {
             format!("a kernel {} {}", if yes { "with" } else { "without" }, feature.written())
         }
+        Kind::Member(member) => {
+            format!("{} `{}` is in `{}`", if yes { "if" } else { "unless" }, member.text, member.set)
+        }
         Kind::Other(text) if text.starts_with("whether ") => {
             format!("{} {}", if yes { "if" } else { "unless" }, text.trim_start_matches("whether "))
         }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tcpc_analysis::diff::Side;
 use tcpc_analysis::formula::LeafId;
-use tcpc_analysis::leaf::{CellOf, KeyPart, Kind, LOCAL, REMOTE};
+use tcpc_analysis::leaf::{CellOf, KeyPart, Kind, LOCAL, MemberOf, REMOTE};
 use tcpc_analysis::scene::World as Asked;
 use tcpc_analysis::witness::{DRAWN, Witness};
-use tcpc_lang::hir::{Cell, Given, Key, Program, Role, Value};
+use tcpc_lang::hir::{Cell, Given, Key, MutableSet, MutableSetId, Program, Role, Value};
 use tcpc_lang::show::{show, show_value};
 use tcpc_runtime::kept::Rows;
 use tcpc_runtime::meaning::Meaning;
@@ -200,11 +200,37 @@ impl Setting<'_> {
             }
             Kind::Received(name) if raw != 0 => self.receive(bench, name),
             Kind::Kernel(feature) if raw == 0 => bench.give(&Given::Kernel(before(feature.since))),
+            Kind::Member(member) => self.set_member(bench, member, raw == 1),
             // These are given with others, or cannot be given: then the connection is only like it.
             Kind::Received(_) | Kind::HeaderField(..) | Kind::Kernel(_) | Kind::Later(_) | Kind::Other(_) => {
                 Ok(())
             }
             Kind::Arm(_) => Err("an arm is not chosen".into()),
+        }
+    }
+
+    /// An operator has put it in, or has not.
+    fn set_member<E: Engine>(
+        &self,
+        bench: &mut Bench<'_, E>,
+        member: &MemberOf,
+        is_in: bool,
+    ) -> Result<(), String> {
+        let sets = &self.program.mutable_sets;
+        let Some((at, set)) = sets.iter().enumerate().find(|(_, set)| set.name == member.set) else {
+            return Ok(());
+        };
+        let plain = Key { name: String::new(), ty: Type::Ip, cut: None };
+        let element = member.element.ok_or("an element that is computed")?;
+        let element = match self.key_part(element, &plain)? {
+            Value::Ip(address) => address,
+            Value::Number(number) => number.into(),
+            Value::Name(_) => return Err("an element that is a name".into()),
+        };
+        match (is_in, MutableSet::holds(&set.elements, element)) {
+            (true, false) => bench.give(&Given::Has(MutableSetId(at as u32), vec![(element, 128)])),
+            (false, true) => Err("it is in the set from the beginning".into()),
+            _ => Ok(()),
         }
     }
 

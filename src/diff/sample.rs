@@ -67,7 +67,7 @@ fn can_vary(world: &World, leaf: LeafId) -> bool {
     match &world.leaves.get(leaf).kind {
         Kind::Field(field) => !["state", "is_fullsock", "family"].contains(&field.name),
         Kind::Arg(..) | Kind::Cell(_) | Kind::Param(..) | Kind::SynTos | Kind::HeaderField(..) => true,
-        Kind::Option(_) | Kind::Role | Kind::Draw | Kind::Arm(_) => false,
+        Kind::Option(_) | Kind::Role | Kind::Draw | Kind::Arm(_) | Kind::Member(_) => false,
         Kind::Segment | Kind::Received(_) | Kind::Kernel(_) | Kind::Later(_) | Kind::Other(_) => false,
     }
 }

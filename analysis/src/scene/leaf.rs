@@ -207,13 +207,19 @@ impl<'p> Scene<'p> {
         let kind = Kind::Cell(CellOf { text: text.to_owned(), table, cell: row_of.name.clone(), key });
         let time = self.epoch.of(&topic::of_cell(program, row, cell));
         let name = format!("cell {} {time}", self.row_key(world, row, cell));
+        let leaf =
+            |kind, is_free| Leaf { kind, domain: of_type(row_of.ty, 8), scale: 1, ty: row_of.ty, is_free };
+        if time > 0 {
+            // What it reads later follows from what it held at first.
+            let first = format!("cell {} 0", self.row_key(world, row, cell));
+            world.leaves.add(first, leaf(kind.clone(), true));
+        }
         let (kind, is_free) = at(time, text, kind);
-        let row = Leaf { kind, domain: of_type(row_of.ty, 8), scale: 1, ty: row_of.ty, is_free };
-        Some(world.leaves.add(name, row))
+        Some(world.leaves.add(name, leaf(kind, is_free)))
     }
 
     /// A part of a key that is a constant or read as it is.
-    fn key_part(&mut self, world: &mut World, part: &'p Expr) -> Option<KeyPart> {
+    pub(super) fn key_part(&mut self, world: &mut World, part: &'p Expr) -> Option<KeyPart> {
         match &part.kind {
             ExprKind::Const(Value::Number(number)) => Some(KeyPart::Number(*number)),
             ExprKind::Const(Value::Ip(address)) => Some(KeyPart::Ip(*address)),

@@ -139,10 +139,12 @@ impl<'a> Checker<'a> {
             return self.fail(unknown);
         }
         let globals = self.globals.visible();
+        let args = self.scope.events.iter().flat_map(|event| event.args.iter().map(|arg| arg.name));
         let candidates = locals
             .iter()
             .map(String::as_str)
             .chain(globals)
+            .chain(args)
             .chain(FIELDS.iter().map(|field| field.name).filter(|name| !name.is_empty()))
             .chain(BUILTINS.iter().map(|builtin| builtin.name))
             .chain(OPTIONS.iter().filter(|option| option.reserved.is_none()).map(|option| option.name))
