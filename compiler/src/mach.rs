@@ -10,6 +10,7 @@
 mod alloc;
 mod emit;
 mod select;
+mod written;
 
 use regalloc2::{Operand, PRegSet, VReg};
 use tcpc_lang::source::Span;

@@ -4,6 +4,7 @@ use regalloc2::{Allocation, Edit, Inst, InstOrEdit, Output};
 use tcpc_lang::source::Span;
 use tcpc_stdlib::kernel::{RETURN_OK, STACK_SIZE};
 
+use super::written::useful_moves;
 use super::{Code, Kind, MachError, MachFunc, MachInst};
 use crate::bpf::{AluOp, Insn, JmpOp, Size, insn};
 use crate::object::Target;
@@ -20,8 +21,8 @@ const LARGE: usize = 2_000;
 pub fn emit(mach: &MachFunc, allocation: &Output) -> Result<Code, MachError> {
     let frame = Frame::new(mach, allocation)?;
     let mut blocks = Vec::new();
-    for index in 0..mach.blocks.len() {
-        blocks.push(emit_block(mach, allocation, &frame, index)?);
+    for (index, useful) in useful_moves(mach, allocation).into_iter().enumerate() {
+        blocks.push(emit_block(mach, allocation, &frame, index, &useful)?);
     }
     assemble(mach, &blocks)
 }
@@ -94,8 +95,10 @@ fn emit_block(
     allocation: &Output,
     frame: &Frame,
     index: usize,
+    useful: &[bool],
 ) -> Result<EmittedBlock, MachError> {
     let mut out = EmittedBlock::default();
+    let mut useful = useful.iter();
     for item in allocation.block_insts_and_edits(mach, regalloc2::Block::new(index)) {
         match item {
             InstOrEdit::Inst(inst) => {
@@ -103,6 +106,9 @@ fn emit_block(
                 emit_inst(&mut out, &mach.insts[inst.index()], &registers, frame);
             }
             InstOrEdit::Edit(Edit::Move { from, to }) => {
+                if useful.next() == Some(&false) {
+                    continue;
+                }
                 // The move belongs to what comes next; the block's end at the latest.
                 let span = out.spans.last().copied().unwrap_or(mach.insts[mach.blocks[index].first].span);
                 emit_move(&mut out, *from, *to, frame, span)?;
