@@ -18,7 +18,7 @@ use tcpc_stdlib::event::Event;
 use tcpc_stdlib::field::{Availability, Field};
 use tcpc_stdlib::header::Segment;
 use tcpc_stdlib::manifest::{COUNTER_SECTION, Manifest};
-use tcpc_stdlib::option::SockOption;
+use tcpc_stdlib::option::{self, INITIAL_CONGESTION, SockOption};
 
 use crate::cgroups::Cgroups;
 use crate::ends::Ends;
@@ -135,7 +135,8 @@ impl<'a> Bench<'a> {
             stage: Stage::New,
             cookies: Vec::new(),
             fields: Vec::new(),
-            options: Vec::new(),
+            // That of the host may be another.
+            options: first_congestion(host).into_iter().collect(),
             service: None,
         };
         Ok(Bench {
@@ -206,10 +207,13 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// A congestion control that the policy names, and that is not there.
-    pub fn lacking(&self) -> Option<String> {
-        let lacking = self.manifest.congestion.iter().find(|one| !self.host.has_congestion(&one.name))?;
-        Some(format!("the congestion control `{}` is not there", lacking.name))
+    /// A congestion control that the policy names, or that an expectation finds where nothing was set, and that is not
+    /// there.
+    pub fn lacking(&self, expr: &Expr) -> Option<String> {
+        let named = self.manifest.congestion.iter().map(|one| one.name.as_str());
+        let first = reads::reads_option(expr, "congestion").then_some(INITIAL_CONGESTION);
+        let lacking = named.chain(first).find(|name| !self.host.has_congestion(name))?;
+        Some(format!("the congestion control `{lacking}` is not there"))
     }
 
     /// What the model of the kernel does otherwise with the events that were seen.
@@ -340,6 +344,12 @@ impl<'a> Bench<'a> {
         }
         Ok(())
     }
+}
+
+/// With which congestion control a connection of the model begins, where the host has it.
+fn first_congestion(host: &Host) -> Option<(&'static SockOption, Value)> {
+    let option = option::option("congestion").filter(|_| host.has_congestion(INITIAL_CONGESTION))?;
+    Some((option, Value::Name(INITIAL_CONGESTION.to_owned())))
 }
 
 fn require(field: &Field, found: &Value, given: &Value) -> Result<(), Skip> {

@@ -31,6 +31,11 @@ fn keep(expr: &Expr, fields: &mut BTreeSet<&'static str>) -> bool {
     false
 }
 
+/// Whether an expression reads a socket option.
+pub fn reads_option(expr: &Expr, name: &str) -> bool {
+    expr.any(&mut |expr| matches!(&expr.kind, ExprKind::Option(option) if option.name == name))
+}
+
 /// Whether what the policy does depends on what is not the same twice: random numbers and the clock.
 pub fn is_repeatable(program: &Program) -> bool {
     let drawn = |expr: &Expr| {

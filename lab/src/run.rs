@@ -154,7 +154,7 @@ impl Runner<'_, '_> {
             Ok(true) => Ok(()),
             Err(reason) => Err(Ended::Skipped(reason, Some(line))),
             Ok(false) => {
-                if let Some(reason) = self.bench.lacking().or_else(|| self.bench.unasked()) {
+                if let Some(reason) = self.bench.lacking(expr).or_else(|| self.bench.unasked()) {
                     return Err(Ended::Skipped(reason, Some(line)));
                 }
                 let actual = leaves::actual(expr, self.bench);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tcpc_compiler::Options;
-use tcpc_lab::{Built, Host, Verdict, run_tests};
+use tcpc_lab::{Built, Host, Outcome, Verdict, run_tests};
 use tcpc_lang::source::SourceFile;
 use tcpc_loader::{cgroup2_mount, list};
 
@@ -112,6 +112,37 @@ fn a_test_that_fails_says_what_both_found() {
         assert!(out.contains(&line), "{out}");
     }
     assert!(out.contains("FAILED. 0 passed; 1 failed; 0 disagree; 0 skipped"), "{out}");
+}
+
+/// Which congestion control new connections have is the host's to say; those of a test have the model's.
+#[test]
+fn connections_begin_with_the_congestion_control_of_the_model() {
+    let Some(_lab) = lab() else { return };
+    let source = SourceFile::new(
+        "p.tcp",
+        "on active_established when remote_port == 443 { congestion = \"reno\" }\n\
+         on passive_established when local_port == 1 { congestion = \"reno\" }\n\
+         test \"client\" {\n    given remote_port = 80\n    fire active_established expect congestion == \"cubic\"\n}\n\
+         test \"server\" { fire passive_established expect congestion == \"cubic\" }\n",
+    );
+    let analysis = tcpc_lang::analyze(&source);
+    let mut host = Host::probe().unwrap();
+    let compiled =
+        tcpc_compiler::compile(&analysis.program, &source, &Options { hz: host.hz, stats: true }).unwrap();
+    let built = Built { object: &compiled.object, program: &analysis.program, source: &source };
+    let there = host.has_congestion("cubic");
+    for test in run_tests(&host, &built, None).unwrap().tests {
+        assert!(!there || test.verdict == Verdict::Passed, "{test:?}");
+    }
+    if std::fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").unwrap().trim() == "cubic" {
+        return;
+    }
+    // Where it cannot be had, a test that asks for it cannot be set up.
+    host.congestion = Some(vec!["reno".to_owned()]);
+    for test in run_tests(&host, &built, None).unwrap().tests {
+        let reason = "the congestion control `cubic` is not there";
+        assert!(matches!(&test.kernel, Outcome::Skipped { reason: why, .. } if why == reason), "{test:?}");
+    }
 }
 
 /// A model that is told of another host than the one at hand says something else than the kernel does.
