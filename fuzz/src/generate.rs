@@ -7,19 +7,20 @@
 mod cond;
 mod declare;
 mod expr;
+mod files;
 pub mod literal;
 mod rule;
 mod scope;
 mod sequence;
 mod stmt;
 
-use tcpc_lang::modules::{NoFiles, load};
 use tcpc_lang::source::SourceFile;
 use tcpc_lang::{Analysis, analyze};
 use tcpc_stdlib::unit::Type;
 
 use crate::random::Random;
 use crate::tree::{Node, Part, Sort, many, one, text};
+pub use files::source;
 use scope::Declared;
 
 /// The name of the file that policies seem to come from.
@@ -44,12 +45,12 @@ pub fn checked(tree: Node) -> Option<Made> {
     Some(Made { tree, ..made })
 }
 
-/// What the checker says of a text, as a policy that cannot be cut down.
+/// What the checker says of a text, its files behind it, as a policy that cannot be cut down.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn checked_text(text: &str) -> Result<Made, String> {
-    let source = load(SourceFile::new(FILE, text), &NoFiles);
+    let source = source(text);
     let analysis = analyze(&source);
     match analysis.diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
         Some(wrong) => Err(wrong.message.clone()),
@@ -72,9 +73,10 @@ pub fn policy(random: &mut Random) -> (Made, u64) {
 /// A policy that is meant to be well typed.
 pub fn tree(random: &mut Random) -> Node {
     let mut maker = Maker { random, declared: Declared::default(), names: 0 };
-    let mut items = maker.declarations();
-    items.extend(maker.rules());
+    let (declarations, rules) = (maker.declarations(), maker.rules());
+    let (mut items, files) = maker.spread(declarations, rules);
     items.push(maker.sequence());
+    items.extend(files);
     Node::new(Sort::Other, [many("\n", items), text("\n")])
 }
 

@@ -115,12 +115,16 @@ impl Maker<'_> {
         let random = &mut *self.random;
         for row in BUILTINS.iter().filter(|row| site.within(row.events)) {
             match row.id {
-                BuiltinId::SamePrefix if site.has_peer() => forms.push(match random.below(4) {
-                    0 => format!("same_prefix({})", random.below(129)),
-                    1 => format!("same_prefix(v4: {})", random.below(33)),
-                    2 => format!("same_prefix(v6: {})", random.below(129)),
-                    _ => format!("same_prefix(v4: {}, v6: {})", random.below(33), random.below(129)),
-                }),
+                BuiltinId::SamePrefix if site.has_peer() => {
+                    let (v4, v6) = (random.below(33), random.below(129));
+                    self.declared.prefixes.extend([(true, v4 as u32), (false, v6 as u32)]);
+                    forms.push(match random.below(4) {
+                        0 => format!("same_prefix({v6})"),
+                        1 => format!("same_prefix(v4: {v4})"),
+                        2 => format!("same_prefix(v6: {v6})"),
+                        _ => format!("same_prefix(v4: {v4}, v6: {v6})"),
+                    });
+                }
                 BuiltinId::Port if site.has_peer() => {
                     let op = random.pick(&["==", "!=", "<", ">="]);
                     forms.push(format!("(port {op} {})", literal(random, Type::Port)));

@@ -28,6 +28,24 @@ pub struct Declared {
     pub lets: Vec<Let>,
     /// Experiments with their arms, and whether their key needs a peer.
     pub experiments: Vec<(String, Vec<String>, bool)>,
+    /// How many bits of their addresses conditions ask two ends to share, and whether they are IPv4's.
+    pub prefixes: Vec<(bool, u32)>,
+}
+
+impl Declared {
+    /// The names that one file can have from another.
+    pub fn names(&self) -> Vec<String> {
+        let consts = self.consts.iter().map(|(name, _)| name);
+        let params = self.params.iter().map(|param| &param.name);
+        let sets = self.sets.iter().map(|(name, ..)| name);
+        let mutable = self.mutable_sets.iter().map(|(name, _)| name);
+        let headers = self.headers.iter().map(|header| &header.name);
+        let tables = self.tables.iter().map(|table| &table.name);
+        let records = self.records.iter().map(|(name, _)| name);
+        let lets = self.lets.iter().map(|one| &one.name);
+        let data = consts.chain(params).chain(sets).chain(mutable);
+        data.chain(headers).chain(tables).chain(records).chain(lets).cloned().collect()
+    }
 }
 
 /// A parameter.

@@ -201,7 +201,7 @@ impl Maker<'_> {
                 let far = address(self.random, connection.v4);
                 // Often both ends agree but for one bit.
                 let address = show(if self.random.one_in(2) { near } else { far });
-                near ^= 1 << self.random.below(if connection.v4 { 32 } else { 128 });
+                near ^= 1 << self.differing_bit(connection.v4);
                 steps.push(Self::given(format!("{end} = {address} port {}", port(self.random))));
             }
         }
@@ -215,6 +215,19 @@ impl Maker<'_> {
             steps.push(self.change_of_connection());
         }
         steps
+    }
+
+    /// Any bit of an address, from the right; often the last one that a condition looks at, or the first one that it
+    /// does not.
+    fn differing_bit(&mut self, v4: bool) -> u32 {
+        let bits = if v4 { 32 } else { 128 };
+        let asked = self.declared.prefixes.iter().filter(|(family, _)| *family == v4);
+        let asked: Vec<u32> = asked.map(|(_, bits)| *bits).collect();
+        if asked.is_empty() || self.random.one_in(3) {
+            return self.random.below(bits.into()) as u32;
+        }
+        let shared = self.random.pick(&asked);
+        bits - (shared + self.random.below(2) as u32).clamp(1, bits)
     }
 
     /// A field, an option, a cell or what the peer sends.

@@ -95,6 +95,10 @@ impl Maker<'_> {
             if option.ty == Type::Name || self.random.one_in(2) {
                 return Node::text(Sort::Expr(option.ty), of_option(self.random, option));
             }
+            let mut params = self.declared.params.iter().filter(|param| param.ty == option.ty);
+            if let Some(param) = params.next().filter(|_| self.random.one_in(4)) {
+                return Node::text(Sort::Expr(option.ty), param.name.clone());
+            }
             let value = self.moving(site, option.ty, 2);
             // An alternative is no condition of its own.
             Node::new(Sort::Expr(option.ty), [text("("), one(value), text(")")])

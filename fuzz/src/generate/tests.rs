@@ -16,7 +16,7 @@ fn the_checker_takes_most_policies() {
     let mut why: BTreeMap<String, (u32, String)> = BTreeMap::new();
     let mut taken = 0;
     for _ in 0..300 {
-        let source = load(SourceFile::new(FILE, tree(&mut random.split()).to_string()), &NoFiles);
+        let source = source(&tree(&mut random.split()).to_string());
         let analysis = analyze(&source);
         taken += u32::from(analysis.is_valid());
         let first = analysis.diagnostics.iter().find(|diagnostic| diagnostic.is_error());
@@ -53,4 +53,13 @@ fn all_of_the_catalogue_is_said() {
         .chain(segments);
     let missing: Vec<&str> = names.filter(|name| !words.contains(name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+    // And policies in several files.
+    for said in [
+        "use \"./names.tcp\" {",
+        "include \"./names.tcp\"",
+        "include \"./rules.tcp\"",
+        " from \"./elements.txt\"",
+    ] {
+        assert!(text.contains(said), "{said}");
+    }
 }
