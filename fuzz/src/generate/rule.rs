@@ -1,7 +1,7 @@
 //! Random rules and experiments.
 
 use tcpc_stdlib::builtin::builtin;
-use tcpc_stdlib::event::{EVENT_GROUPS, Event, EventRole, Sock, event};
+use tcpc_stdlib::event::{EVENT_GROUPS, EVENTS, Event, EventRole, Sock, event};
 use tcpc_stdlib::header::{SEGMENTS, Segment};
 use tcpc_stdlib::unit::Type;
 
@@ -165,7 +165,12 @@ impl Maker<'_> {
     }
 
     fn label(&mut self) -> String {
-        if self.random.one_in(3) { format!("{}: ", self.fresh("r")) } else { String::new() }
+        if !self.random.one_in(3) {
+            return String::new();
+        }
+        // Like the name of a rule without one: `rto_12` and `rto@12` are one symbol.
+        let first = if self.random.one_in(3) { self.random.one_of(EVENTS).name } else { "r" };
+        format!("{}: ", self.fresh(first))
     }
 
     fn head(&mut self, events: &[&'static Event]) -> String {

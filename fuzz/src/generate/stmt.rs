@@ -171,11 +171,15 @@ impl Maker<'_> {
 
     fn count(&mut self, site: &Site) -> Node {
         if self.random.one_in(2) {
-            return Node::text(Sort::Statement, format!("count c{}", self.random.below(3)));
+            // The first counter of the module `names` is `names::c0`.
+            let name = self.random.pick(&["c0", "c1", "c2", "names__c0"]);
+            return Node::text(Sort::Statement, format!("count {name}"));
         }
         let ty = self.random.pick(KEYS);
         let key = self.moving(site, ty, 1);
-        Node::new(Sort::Statement, [text(format!("count by_{} by ", ty.name())), one(key)])
+        // Names of maps that the kernel cuts to the same.
+        let name = if self.random.one_in(3) { "counted_so_often_by" } else { "by" };
+        Node::new(Sort::Statement, [text(format!("count {name}_{} by ", ty.name())), one(key)])
     }
 
     fn emit(&mut self, site: &Site) -> Node {
