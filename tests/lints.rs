@@ -75,6 +75,12 @@ fn the_examples_of_the_pages_do_what_these_say() {
 }
 
 #[test]
+fn what_the_checker_says_is_said_once() {
+    let never = "on passive_established when remote_port == 1 and role == client { count a }";
+    assert_eq!(codes(never), [Code::ConstantTest]);
+}
+
+#[test]
 fn what_is_as_it_should_be_is_left_alone() {
     let good = [
         // The general rule first, the special one later.
