@@ -111,7 +111,7 @@ pub enum Availability {
     Yes,
     /// It holds its value on the client; on the server's request socket it reads 0.
     ClientOnly,
-    /// It reads 0 there.
+    /// It reads 0 there, or what it reads changes at any time, as nobody holds the socket.
     Zero,
     /// It reads what another layer of the kernel keeps in its place.
     Foreign,

@@ -2,7 +2,7 @@
 
 use tcpc_stdlib::builtin::{Builtin, BuiltinId};
 use tcpc_stdlib::event::{EVENTS, Event, EventRole, Sock};
-use tcpc_stdlib::field::{Availability, Field, Struct, field};
+use tcpc_stdlib::field::{Availability, Field, Guard, Struct, field};
 use tcpc_stdlib::option::{OptionValue, SockOption};
 
 use super::names::not_constant;
@@ -37,10 +37,12 @@ impl<'a> Checker<'a> {
             );
         }
         if let Some(event) = self.event_where(field, Availability::Zero) {
-            let message = match field.of {
-                Struct::SockOps => format!("`{name}` always reads 0 in `{}`", event.name),
+            let message = match (field.of, field.guard) {
                 // The kernel would show it, as it changes.
-                _ => format!("`{name}` cannot be read in `{}`: the socket is not locked there", event.name),
+                (Struct::Sock | Struct::TcpSock, _) | (_, Guard::Unchecked) => {
+                    format!("`{name}` cannot be read in `{}`: the socket is not locked there", event.name)
+                }
+                _ => format!("`{name}` always reads 0 in `{}`", event.name),
             };
             return self.fail(
                 Diagnostic::new(Code::FieldNotHere, message, span, "not there in this event")
