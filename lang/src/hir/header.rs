@@ -1,8 +1,37 @@
-//! TCP header options as bytes.
+//! TCP header options: what they hold, their bytes, and where they are put into segments.
 
-use tcpc_stdlib::header::{EXID, PREAMBLE};
+use tcpc_stdlib::header::{EXID, PREAMBLE, Segment};
 
-use super::HeaderOption;
+use super::{Expr, HeaderId, RuleId};
+use crate::source::Span;
+
+/// A TCP header option: kind, length, for experiments an identifier, then the fields, everything in network order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeaderOption {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: u8,
+    /// The identifier of an experiment.
+    pub exid: Option<u16>,
+    /// Its fields, in the order of the wire; they fill whole bytes.
+    pub fields: Vec<HeaderField>,
+    /// The place of its name.
+    pub span: Span,
+}
+
+/// A number in a TCP header option.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeaderField {
+    /// Its name; `_` is one that is always 0.
+    pub name: String,
+    /// How many bits it has, 1 to 64.
+    pub bits: u8,
+    /// Its first bit, the most significant one, counted from the beginning of the option.
+    pub at: u16,
+    /// The place of its name.
+    pub span: Span,
+}
 
 impl HeaderOption {
     /// Bytes of its kind, its length and, for experiments, its identifier.
@@ -44,11 +73,25 @@ impl HeaderOption {
     }
 }
 
+/// A rule that puts a TCP header option into outgoing segments. Its rule has the events `hdr_opt_len`, in which
+/// room is reserved, and `write_hdr_opt`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Send {
+    /// The rule.
+    pub rule: RuleId,
+    /// The option.
+    pub header: HeaderId,
+    /// The segments; the rule's condition tests for them too.
+    pub segments: Vec<&'static Segment>,
+    /// One value for each field.
+    pub values: Vec<Expr>,
+    /// The whole rule.
+    pub span: Span,
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::HeaderField;
     use super::*;
-    use crate::source::Span;
 
     fn option(kind: u8, exid: Option<u16>, bits: &[u8]) -> HeaderOption {
         let mut at = if exid.is_some() { 32 } else { 16 };

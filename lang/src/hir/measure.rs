@@ -1,9 +1,20 @@
-//! What a policy measures and reports: histograms, and records for user space.
+//! What a policy measures and reports: counters, histograms, and records for user space.
 
 use tcpc_stdlib::manifest::state::{ADDRESS_BYTES, NUMBER_BYTES, RECORD_HEADER};
 use tcpc_stdlib::unit::Type;
 
 use crate::source::Span;
+
+/// A counter, declared by its first `count`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counter {
+    /// Its name.
+    pub name: String,
+    /// The type of its key: a scalar type or `Ip`.
+    pub key: Option<Type>,
+    /// The place of its first use.
+    pub span: Span,
+}
 
 /// A histogram, declared by its first `observe`.
 #[derive(Clone, Debug, PartialEq)]
