@@ -5,7 +5,7 @@ use tcpc_stdlib::feature::{Feature, features};
 use tcpc_stdlib::unit::Type;
 
 use super::expr::QUANTITIES;
-use super::literal::{literal, number, share, written};
+use super::literal::{SYN_TOS, literal, number, share, written};
 use super::scope::Site;
 use super::{Maker, operation};
 use crate::tree::{Node, Sort, many, one, text};
@@ -133,6 +133,10 @@ impl Maker<'_> {
                     let op = random.pick(&["==", "!="]);
                     forms.push(format!("(role {op} {})", literal(random, Type::Role)));
                 }
+                BuiltinId::SynTos => {
+                    let op = random.pick(&["==", "!=", "<", ">="]);
+                    forms.push(format!("(syn_tos {op} {})", random.pick(SYN_TOS)));
+                }
                 BuiltinId::Sample if !site.steady => {
                     let shares = self.declared.params.iter().filter(|param| param.ty == Type::Percent);
                     let mut shares: Vec<String> = shares.map(|param| param.name.clone()).collect();
@@ -156,7 +160,6 @@ impl Maker<'_> {
                 | BuiltinId::Now
                 | BuiltinId::Random
                 | BuiltinId::Hash
-                | BuiltinId::SynTos
                 | BuiltinId::Sent => {}
             }
         }
@@ -169,6 +172,10 @@ impl Maker<'_> {
                 1 => format!("({name} in {{ {one}, {other} }})"),
                 _ => format!("({name} == {one})"),
             });
+        }
+        if random.one_in(8) {
+            let (one, other) = (literal(random, Type::Name), literal(random, Type::Name));
+            forms.push(format!("({one} {} {other})", random.pick(&["==", "!="])));
         }
         for (name, arms, needs_peer) in &self.declared.experiments {
             if (!needs_peer || site.has_peer()) && !arms.is_empty() {

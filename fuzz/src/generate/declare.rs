@@ -145,11 +145,13 @@ impl Maker<'_> {
     fn header(&mut self) -> Node {
         let name = self.fresh("o");
         let mut bits = Vec::new();
-        let mut left = 8 * self.random.below(5) as u8;
+        // Sometimes more than what is loaded or stored at once.
+        let most = self.random.pick(&[5, 5, 13, 33]);
+        let mut left = 8 * self.random.below(most) as u16;
         while left > 0 {
-            let one = (1 + self.random.below(u64::from(left)) as u8).min(64);
+            let one = (1 + self.random.below(left.min(64).into())) as u8;
             bits.push(one);
-            left -= one;
+            left -= u16::from(one);
         }
         let mut fields = Vec::new();
         let mut parts = Vec::new();
@@ -263,7 +265,16 @@ impl Maker<'_> {
         let params = self.random.one_in(2).then(|| {
             let count = 1 + self.random.below(2);
             (0..count)
-                .map(|_| self.random.pick(&[Type::Int, Type::Duration, Type::Bool, Type::Ip, Type::Size]))
+                .map(|_| {
+                    self.random.pick(&[
+                        Type::Int,
+                        Type::Duration,
+                        Type::Bool,
+                        Type::Ip,
+                        Type::Size,
+                        Type::Name,
+                    ])
+                })
                 .collect::<Vec<_>>()
         });
         let mut head = self.fresh("l");

@@ -10,8 +10,11 @@ use crate::random::Random;
 
 /// Congestion controls that hosts know, and one that none knows.
 const CONGESTION: &[&str] = &["cubic", "reno", "bbr", "dctcp", "nowhere"];
-/// Network devices.
-const DEVICES: &[&str] = &["lo", "eth0", ""];
+/// Network devices; some have names that are no words.
+const DEVICES: &[&str] = &["lo", "eth0", "", "eth0.1", "eth0_2e1", "eth0__1"];
+
+/// Service classes of SYNs.
+pub const SYN_TOS: &[u64] = &[0, 2, 0x28, 0xb8, 255];
 
 /// A number that a bug would sit at.
 pub fn number(random: &mut Random) -> u64 {

@@ -9,7 +9,7 @@ use tcpc_stdlib::kernel::{ERRNOS, HZ_CHOICES, KernelVersion};
 use tcpc_stdlib::option::{OPTIONS, OptionValue, SockOption};
 use tcpc_stdlib::unit::{Type, Unit};
 
-use super::literal::{address, literal, number, of_option, port, show, written};
+use super::literal::{SYN_TOS, address, literal, number, of_option, port, show, written};
 use super::{Maker, SEQUENCE};
 use crate::tree::{Node, Sort, many, text};
 
@@ -208,8 +208,8 @@ impl Maker<'_> {
         if self.random.one_in(8) && connection.v4 {
             steps.push(Self::given("family = ipv6".into()));
         }
-        if self.random.one_in(5) {
-            steps.push(Self::given(format!("syn_tos = {}", self.random.below(256))));
+        if self.random.one_in(3) {
+            steps.push(Self::given(format!("syn_tos = {}", self.random.pick(SYN_TOS))));
         }
         for _ in 0..self.random.below(6) {
             steps.push(self.change_of_connection());

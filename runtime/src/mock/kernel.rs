@@ -22,6 +22,8 @@ pub struct MockKernel {
     pub now: u64,
     /// Options whose setting fails.
     pub failures: Vec<Failure>,
+    /// Numbers that every other draw is one of: where a policy compares, all numbers are not alike. None as a rule.
+    pub often: Vec<u32>,
     random: u64,
 }
 
@@ -47,6 +49,7 @@ impl Default for MockKernel {
             tcp_rmem_max: TCP_RMEM_MAX_DEFAULT,
             now: 3_600 * NANOS_PER_SECOND,
             failures: Vec::new(),
+            often: Vec::new(),
             random: 0,
         }
     }
@@ -59,7 +62,12 @@ impl MockKernel {
         let mut mixed = self.random;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 32) as u32
+        mixed ^= mixed >> 31;
+        let drawn = (mixed >> 32) as u32;
+        match mixed.checked_rem(2 * self.often.len() as u64).and_then(|at| self.often.get(at as usize)) {
+            Some(often) => *often,
+            None => drawn,
+        }
     }
 
     /// Ticks since boot.
@@ -93,6 +101,14 @@ mod tests {
         let numbers = [one.random(), one.random(), one.random()];
         assert_eq!(numbers, [other.random(), other.random(), other.random()]);
         assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2]);
+    }
+
+    #[test]
+    fn some_numbers_can_be_drawn_often() {
+        let mut kernel = MockKernel { often: vec![7, 8], ..MockKernel::default() };
+        let drawn: Vec<u32> = (0..400).map(|_| kernel.random()).collect();
+        let count = |wanted| drawn.iter().filter(|number| **number == wanted).count();
+        assert!(count(7) > 50 && count(8) > 50 && count(7) + count(8) < 300, "{} {}", count(7), count(8));
     }
 
     #[test]
