@@ -16,12 +16,13 @@ mod stmt;
 
 use tcpc_lang::source::SourceFile;
 use tcpc_lang::{Analysis, analyze};
+use tcpc_stdlib::event::Event;
 use tcpc_stdlib::unit::Type;
 
 use crate::random::Random;
 use crate::tree::{Node, Part, Sort, many, one, text};
 pub use files::source;
-use scope::Declared;
+use scope::{Declared, Site};
 
 /// The name of the file that policies seem to come from.
 pub const FILE: &str = "random.tcp";
@@ -72,7 +73,7 @@ pub fn policy(random: &mut Random) -> (Made, u64) {
 
 /// A policy that is meant to be well typed.
 pub fn tree(random: &mut Random) -> Node {
-    let mut maker = Maker { random, declared: Declared::default(), names: 0 };
+    let mut maker = Maker { random, declared: Declared::default(), names: 0, before: None };
     let (declarations, rules) = (maker.declarations(), maker.rules());
     let (mut items, files) = maker.spread(declarations, rules);
     items.push(maker.sequence());
@@ -85,6 +86,8 @@ struct Maker<'r> {
     random: &'r mut Random,
     declared: Declared,
     names: u32,
+    /// The events and the condition of a rule before, and what can be said behind it.
+    before: Option<(Vec<&'static Event>, Option<Node>, Site)>,
 }
 
 impl Maker<'_> {

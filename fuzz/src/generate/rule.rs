@@ -38,6 +38,16 @@ impl Maker<'_> {
 
     /// `on EVENTS { … }`
     fn acting(&mut self, wanted: impl Fn(&Event) -> bool) -> Node {
+        // The compiler tests a condition of two rules once, unless the first one can change it.
+        if let Some((events, condition, site)) = self.before.clone()
+            && events.iter().all(|event| wanted(event))
+            && self.random.one_in(4)
+        {
+            let head = self.head(&events);
+            let mut parts = vec![text(head), self.sample(), optional(condition), text(" ")];
+            parts.extend(self.block(&site, 2));
+            return Node::new(Sort::Other, parts);
+        }
         let established = self.random.one_in(4)
             && ["active_established", "passive_established"]
                 .iter()
@@ -47,6 +57,7 @@ impl Maker<'_> {
             false => self.events(wanted, 2),
         };
         let (condition, site) = self.head_condition(&events, true);
+        self.before = Some((events.clone(), condition.clone(), site.clone()));
         let head = match established {
             true => format!("{}on {}", self.label(), EVENT_GROUPS[0].name),
             false => self.head(&events),
