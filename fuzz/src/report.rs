@@ -214,11 +214,20 @@ fn mutants(runs: &[Run], page: &mut String) {
         noticed as f64 * 100.0 / wrong as f64,
         equivalent
     );
-    if !all.missed.is_empty() {
+    let (same, wrong): (Vec<&Missed>, Vec<&Missed>) = all.missed.iter().partition(|missed| missed.equivalent);
+    if !wrong.is_empty() {
         page.push_str("| Not noticed | Why |\n| --- | --- |\n");
-        for missed in &all.missed {
-            let same = if missed.equivalent { "the same: " } else { "" };
-            let _ = writeln!(page, "| `{}` | {same}{} |", missed.mutant.replace('|', "\\|"), missed.why);
+        for missed in wrong {
+            let _ = writeln!(page, "| `{}` | {} |", missed.mutant.replace('|', "\\|"), missed.why);
+        }
+        page.push('\n');
+    }
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    same.iter().for_each(|missed| *reasons.entry(&missed.why).or_default() += 1);
+    if !reasons.is_empty() {
+        page.push_str("| Why it does the same | Places |\n| --- | --- |\n");
+        for (why, count) in reasons {
+            let _ = writeln!(page, "| {why} | {count} |");
         }
         page.push('\n');
     }
@@ -264,6 +273,22 @@ mod tests {
         let page = page(&files).unwrap();
         assert!(page.contains("| 100 001 | 14 events raised | 0 |"), "{page}");
         assert!(super::page(&[("c".to_string(), "{}".to_string())].into()).is_err());
+    }
+
+    #[test]
+    fn mutants_that_do_the_same_are_not_counted() {
+        let run = r#"{"caught":17,"timeout":1,"unviable":5,"missed":[
+            {"mutant":"a.rs:1: x","why":"only slower","equivalent":true},
+            {"mutant":"a.rs:2: y","why":"only slower","equivalent":true},
+            {"mutant":"a.rs:3: | with &","why":"not generated"},{"mutant":"a.rs:4: z","why":"not generated"}]}"#;
+        let page = page(&[("mutants".to_string(), run.to_string())].into()).unwrap();
+        assert!(page.contains("in 20 places"), "{page}");
+        assert!(
+            page.contains("18 of these compilers were caught by the properties above alone (90.0%)"),
+            "{page}"
+        );
+        assert!(page.contains("| `a.rs:3: \\| with &` | not generated |"), "{page}");
+        assert!(page.contains("| only slower | 2 |"), "{page}");
     }
 
     #[test]
