@@ -5,7 +5,7 @@ use tcpc_stdlib::event::Sock;
 
 use super::declare::GlobalKind;
 use super::names::not_constant;
-use super::suggest::did_you_mean;
+use super::suggest::{did_you_mean_or, undeclared};
 use super::table::unit_of;
 use super::types::{Wanted, is_quantity};
 use super::{Checker, Place, fold, words};
@@ -204,11 +204,9 @@ impl<'a> Checker<'a> {
         let message = format!("{whose} has no `{}`", name.text);
         let diagnostic = Diagnostic::new(Code::UnknownCell, message, name.span, "no such cell");
         let names = || cells.iter().map(|cell| cell.name.as_str());
-        let mut diagnostic = did_you_mean(diagnostic, &name.text, name.span, names());
-        if diagnostic.suggestion.is_none() {
-            diagnostic = diagnostic.help(format!("it has {}", words::list(names(), "and")));
-        }
-        self.fail(diagnostic)
+        self.fail(did_you_mean_or(diagnostic, &name.text, name.span, names(), || {
+            format!("it has {}", words::list(names(), "and"))
+        }))
     }
 
     fn table_named(&mut self, name: &Name) -> Option<TableId> {
@@ -227,17 +225,9 @@ impl<'a> Checker<'a> {
         let declared = local.or(self.globals.get(&name.text).map(|global| global.name.span));
         let message = format!("there is no table `{}`", name.text);
         let diagnostic = Diagnostic::new(Code::UnknownTable, message, name.span, "no such table");
-        let known: Vec<String> = self.program.tables.iter().map(|table| table.name.clone()).collect();
-        let mut diagnostic = match declared {
-            Some(declared) => diagnostic.label(declared, "this is something else"),
-            None => did_you_mean(diagnostic, &name.text, name.span, known.iter().map(String::as_str)),
-        };
-        if diagnostic.suggestion.is_none() {
-            let name = &name.text;
-            diagnostic =
-                diagnostic.help(format!("declare it: `table {name} by remote_ip max 65536 {{ NAME: int }}`"));
-        }
-        self.fail(diagnostic)
+        let known = self.program.tables.iter().map(|table| table.name.as_str());
+        let example = format!("table {} by remote_ip max 65536 {{ NAME: int }}", name.text);
+        self.fail(undeclared(diagnostic, name, declared, known, &example))
     }
 
     /// The connection's memory is changed under the socket's lock.

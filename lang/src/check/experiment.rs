@@ -9,7 +9,7 @@ use tcpc_stdlib::unit::{NANOS_PER_SECOND, Type, Unit};
 
 use super::declare::duplicate;
 use super::rule::Ended;
-use super::suggest::did_you_mean;
+use super::suggest::did_you_mean_or;
 use super::types::Wanted;
 use super::{Checker, Place, Scope, fold, words};
 use crate::ast::{self, ExperimentPart, Expr as Ast, Name};
@@ -175,12 +175,10 @@ impl<'a> Checker<'a> {
         let Some(arm) = arms.iter().position(|arm| *arm == name) else {
             let message = format!("the experiment `{}` has no arm like this", item.name.text);
             let diagnostic = Diagnostic::new(Code::UnknownName, message, right.span, "no such arm");
-            let mut diagnostic = did_you_mean(diagnostic, name, right.span, arms.iter().copied());
-            if diagnostic.suggestion.is_none() {
-                diagnostic =
-                    diagnostic.help(format!("its arms are {}", words::list(arms.iter().copied(), "and")));
-            }
-            return self.fail(diagnostic);
+            let arms = arms.iter().copied();
+            return self.fail(did_you_mean_or(diagnostic, name, right.span, arms.clone(), || {
+                format!("its arms are {}", words::list(arms, "and"))
+            }));
         };
         let inside = self.in_arm(id, arm as u8, &item.keys, span)?;
         Some(if op == CompareOp::Eq { inside } else { fold::not(inside, span) })
@@ -344,11 +342,9 @@ impl<'a> Checker<'a> {
                     span,
                     "nothing that is measured by itself",
                 );
-                let mut diagnostic = did_you_mean(diagnostic, &name.text, span, METRICS.iter().copied());
-                if diagnostic.suggestion.is_none() {
-                    diagnostic = diagnostic.help(format!("say what it is: `{} = EXPR`", name.text));
-                }
-                self.fail(diagnostic)
+                self.fail(did_you_mean_or(diagnostic, &name.text, span, METRICS.iter().copied(), || {
+                    format!("say what it is: `{} = EXPR`", name.text)
+                }))
             }
         }
     }

@@ -6,7 +6,7 @@ use tcpc_stdlib::unit::Type;
 
 use super::declare::{GlobalKind, duplicate};
 use super::names::not_constant;
-use super::suggest::did_you_mean;
+use super::suggest::{undeclared, unknown_field};
 use super::{Checker, Place, Term, fold, words};
 use crate::ast::{self, Expr as Ast, ExprKind as AstKind, Item, Name};
 use crate::diag::{Code, Diagnostic};
@@ -207,23 +207,11 @@ impl<'a> Checker<'a> {
             return self.fail(unknown);
         }
         let declared = self.globals.get(&name.text).map(|global| global.name.span);
-        let known: Vec<String> = self.program.headers.iter().map(|header| header.name.clone()).collect();
-        let mut diagnostic = Diagnostic::new(
-            Code::UnknownHeader,
-            format!("there is no header option `{}`", name.text),
-            name.span,
-            "no such option",
-        );
-        diagnostic = match declared {
-            Some(declared) => diagnostic.label(declared, "this is something else"),
-            None => did_you_mean(diagnostic, &name.text, name.span, known.iter().map(String::as_str)),
-        };
-        if diagnostic.suggestion.is_none() {
-            let name = &name.text;
-            diagnostic =
-                diagnostic.help(format!("declare it: `option {name} = experimental 0xCC01 {{ … }}`"));
-        }
-        self.fail(diagnostic)
+        let known = self.program.headers.iter().map(|header| header.name.as_str());
+        let message = format!("there is no header option `{}`", name.text);
+        let diagnostic = Diagnostic::new(Code::UnknownHeader, message, name.span, "no such option");
+        let example = format!("option {} = experimental 0xCC01 {{ … }}", name.text);
+        self.fail(undeclared(diagnostic, name, declared, known, &example))
     }
 
     /// The field of a header option.
@@ -233,19 +221,10 @@ impl<'a> Checker<'a> {
         if let Some(index) = found {
             return Some(index as u8);
         }
-        let fields: Vec<String> =
-            header.fields.iter().map(|field| field.name.clone()).filter(|name| name != BLANK).collect();
+        let fields = header.fields.iter().map(|field| field.name.as_str()).filter(|name| *name != BLANK);
         let message = format!("the option `{}` has no field `{}`", header.name, name.text);
         let diagnostic = Diagnostic::new(Code::UnknownHeaderField, message, name.span, "no such field");
-        let fields = fields.iter().map(String::as_str);
-        let mut diagnostic = did_you_mean(diagnostic, &name.text, name.span, fields.clone());
-        if diagnostic.suggestion.is_none() {
-            diagnostic = match words::list(fields, "and") {
-                list if list.is_empty() => diagnostic.help("it has no fields at all"),
-                list => diagnostic.help(format!("its fields are {list}")),
-            };
-        }
-        self.fail(diagnostic)
+        self.fail(unknown_field(diagnostic, name, fields))
     }
 
     /// `OPTION.FIELD`.

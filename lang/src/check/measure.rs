@@ -7,7 +7,7 @@ use tcpc_stdlib::manifest::state::{RECORD_BYTES_MAX, RECORD_HEADER};
 use tcpc_stdlib::unit::{Type, Unit};
 
 use super::declare::{GlobalKind, duplicate};
-use super::suggest::did_you_mean;
+use super::suggest::{did_you_mean_or, undeclared, unknown_field};
 use super::types::{Wanted, is_quantity};
 use super::{Checker, words};
 use crate::ast::{self, Expr as Ast, Item, Name};
@@ -136,11 +136,9 @@ impl<'a> Checker<'a> {
             "not a type of a field",
         );
         let types = Type::RECORDED.iter().map(|ty| ty.name());
-        let mut diagnostic = did_you_mean(diagnostic, &name.text, name.span, types.clone());
-        if diagnostic.suggestion.is_none() {
-            diagnostic = diagnostic.help(format!("a field is {}", words::list(types, "or")));
-        }
-        self.fail(diagnostic)
+        self.fail(did_you_mean_or(diagnostic, &name.text, name.span, types.clone(), || {
+            format!("a field is {}", words::list(types, "or"))
+        }))
     }
 
     /// `emit NAME { FIELD = EXPR … }`.
@@ -202,19 +200,11 @@ impl<'a> Checker<'a> {
             return self.fail(unknown);
         }
         let declared = self.globals.get(&name.text).map(|global| global.name.span);
-        let known: Vec<String> = self.program.records.iter().map(|record| record.name.clone()).collect();
+        let known = self.program.records.iter().map(|record| record.name.as_str());
         let message = format!("there is no event `{}`", name.text);
-        let mut diagnostic =
-            Diagnostic::new(Code::UnknownRecord, message, name.span, "no event of this policy");
-        diagnostic = match declared {
-            Some(declared) => diagnostic.label(declared, "this is something else"),
-            None => did_you_mean(diagnostic, &name.text, name.span, known.iter().map(String::as_str)),
-        };
-        if diagnostic.suggestion.is_none() {
-            let name = &name.text;
-            diagnostic = diagnostic.help(format!("declare it: `event {name} {{ srtt: duration }}`"));
-        }
-        self.fail(diagnostic)
+        let diagnostic = Diagnostic::new(Code::UnknownRecord, message, name.span, "no event of this policy");
+        let example = format!("event {} {{ srtt: duration }}", name.text);
+        self.fail(undeclared(diagnostic, name, declared, known, &example))
     }
 
     fn record_field_named(&mut self, id: RecordId, name: &Name) -> Option<u8> {
@@ -224,16 +214,8 @@ impl<'a> Checker<'a> {
         }
         let message = format!("the event `{}` has no field `{}`", record.name, name.text);
         let diagnostic = Diagnostic::new(Code::UnknownRecordField, message, name.span, "no such field");
-        let fields: Vec<String> = record.fields.iter().map(|field| field.name.clone()).collect();
-        let fields = fields.iter().map(String::as_str);
-        let mut diagnostic = did_you_mean(diagnostic, &name.text, name.span, fields.clone());
-        if diagnostic.suggestion.is_none() {
-            diagnostic = match words::list(fields, "and") {
-                list if list.is_empty() => diagnostic.help("it has no fields at all"),
-                list => diagnostic.help(format!("its fields are {list}")),
-            };
-        }
-        self.fail(diagnostic)
+        let fields = record.fields.iter().map(|field| field.name.as_str());
+        self.fail(unknown_field(diagnostic, name, fields))
     }
 
     /// `observed NAME`.

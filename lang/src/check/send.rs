@@ -6,7 +6,7 @@ use tcpc_stdlib::header::{SEGMENTS, Segment, segment};
 use tcpc_stdlib::unit::{Type, Unit};
 
 use super::header::owner;
-use super::suggest::did_you_mean;
+use super::suggest::did_you_mean_or;
 use super::types::Wanted;
 use super::{Checker, declare::duplicate, fold, words};
 use crate::ast::{Expr as Ast, Name};
@@ -55,11 +55,9 @@ impl<'a> Checker<'a> {
                     name.span,
                     "no such segment",
                 );
-                let mut diagnostic = did_you_mean(diagnostic, &name.text, name.span, known.clone());
-                if diagnostic.suggestion.is_none() {
-                    diagnostic = diagnostic.help(format!("segments are {}", words::list(known, "and")));
-                }
-                self.report(diagnostic);
+                self.report(did_you_mean_or(diagnostic, &name.text, name.span, known.clone(), || {
+                    format!("segments are {}", words::list(known, "and"))
+                }));
                 continue;
             };
             match segments.iter().find(|(segment, _)| *segment == found) {

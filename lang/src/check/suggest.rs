@@ -5,6 +5,8 @@ use tcpc_stdlib::field::FIELDS;
 use tcpc_stdlib::kernel::TCP_STATES;
 use tcpc_stdlib::option::OPTIONS;
 
+use super::words;
+use crate::ast::Name;
 use crate::diag::Diagnostic;
 use crate::source::Span;
 use crate::suggest;
@@ -70,6 +72,45 @@ pub fn did_you_mean<'n>(
         }
         None => diagnostic,
     }
+}
+
+/// The same, with another way out if nothing is close.
+pub fn did_you_mean_or<'n>(
+    diagnostic: Diagnostic,
+    name: &str,
+    span: Span,
+    candidates: impl IntoIterator<Item = &'n str>,
+    otherwise: impl FnOnce() -> String,
+) -> Diagnostic {
+    let diagnostic = did_you_mean(diagnostic, name, span, candidates);
+    if diagnostic.suggestion.is_some() { diagnostic } else { diagnostic.help(otherwise()) }
+}
+
+/// A name that nothing of this kind has: it was `declared` as something else, or is to be declared as `example` does.
+pub fn undeclared<'n>(
+    diagnostic: Diagnostic,
+    name: &Name,
+    declared: Option<Span>,
+    known: impl IntoIterator<Item = &'n str>,
+    example: &str,
+) -> Diagnostic {
+    let way_out = || format!("declare it: `{example}`");
+    match declared {
+        Some(place) => diagnostic.label(place, "this is something else").help(way_out()),
+        None => did_you_mean_or(diagnostic, &name.text, name.span, known, way_out),
+    }
+}
+
+/// The name of a field that is not among those that there are.
+pub fn unknown_field<'n>(
+    diagnostic: Diagnostic,
+    name: &Name,
+    fields: impl Iterator<Item = &'n str> + Clone,
+) -> Diagnostic {
+    did_you_mean_or(diagnostic, &name.text, name.span, fields.clone(), || match words::list(fields, "and") {
+        list if list.is_empty() => "it has no fields at all".into(),
+        list => format!("its fields are {list}"),
+    })
 }
 
 /// What a policy calls something that the kernel's headers, or habit, call `lower`.

@@ -7,7 +7,7 @@ use tcpc_stdlib::option::option;
 use tcpc_stdlib::unit::{Type, Unit};
 
 use super::declare::duplicate;
-use super::suggest::did_you_mean;
+use super::suggest::{did_you_mean, did_you_mean_or};
 use super::types::{Wanted, is_quantity};
 use super::{Checker, Place, Scope, words};
 use crate::ast::{self, Item, Name};
@@ -334,12 +334,9 @@ impl<'a> Checker<'a> {
             name.span,
             "not a cell's type",
         );
-        let mut diagnostic =
-            did_you_mean(diagnostic, &name.text, name.span, Type::CELLS.iter().map(|ty| ty.name()));
-        if diagnostic.suggestion.is_none() {
-            let types = words::list(Type::CELLS.iter().map(|ty| ty.name()), "and");
-            diagnostic = diagnostic.help(format!("the types are {types}"));
-        }
-        self.fail(diagnostic)
+        let types = Type::CELLS.iter().map(|ty| ty.name());
+        self.fail(did_you_mean_or(diagnostic, &name.text, name.span, types.clone(), || {
+            format!("the types are {}", words::list(types, "and"))
+        }))
     }
 }

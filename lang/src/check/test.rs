@@ -7,7 +7,7 @@ use tcpc_stdlib::unit::{Type, Unit, jiffies};
 
 use super::declare::duplicate;
 use super::send::sending_events;
-use super::suggest::did_you_mean;
+use super::suggest::{did_you_mean, did_you_mean_or};
 use super::types::Wanted;
 use super::{Checker, Place, Scope, words};
 use crate::ast::{self, Expr as Ast, Item, Name};
@@ -265,11 +265,7 @@ impl<'a> Checker<'a> {
             name.span,
             format!("no such {what}"),
         );
-        let mut diagnostic = did_you_mean(diagnostic, &name.text, name.span, known);
-        if diagnostic.help.is_empty() {
-            diagnostic = diagnostic.help(help);
-        }
-        self.fail(diagnostic)
+        self.fail(did_you_mean_or(diagnostic, &name.text, name.span, known, || help.into()))
     }
 }
 
