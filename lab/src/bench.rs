@@ -13,7 +13,7 @@ use tcpc_lang::hir::{Expr, Given, Program, RuleId, Value};
 use tcpc_lang::show::show_value;
 use tcpc_lang::source::SourceFile;
 use tcpc_loader::observe::{Section, Silence};
-use tcpc_loader::{AttachRequest, LoaderError, Policy, attach, find_one};
+use tcpc_loader::{LoaderError, Policy, find_one};
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::field::{Availability, Field};
 use tcpc_stdlib::header::Segment;
@@ -25,7 +25,7 @@ use crate::ends::Ends;
 use crate::host::Host;
 use crate::plan::Plan;
 use crate::reads;
-use crate::recorder::{Before, Recorder, Seen};
+use crate::recorder::{Recorder, Seen};
 use crate::replay::{Difference, Origin};
 use crate::run::Skip;
 use crate::twin::{Modelled, Twin};
@@ -117,16 +117,7 @@ impl<'a> Bench<'a> {
     ) -> Result<Bench<'a>, LoaderError> {
         let Modelled { program, source, object, .. } = modelled;
         let cgroups = Cgroups::make()?;
-        let before = Before::attach(&cgroups, host.version)?;
-        let attached = attach(AttachRequest {
-            cgroup: cgroups.end.clone(),
-            object: object_bytes.to_vec(),
-            name: None,
-            allow_root: false,
-            parameters: Vec::new(),
-            ring_bytes: None,
-        })?;
-        let recorder = before.then_after(&cgroups, &attached.pins)?;
+        let (recorder, attached) = Recorder::around(object_bytes, &cgroups, host.version)?;
         let policy = find_one(Some(&attached.name), Some(&cgroups.end))?;
         let counters = Section::open(&attached.pins, COUNTER_SECTION)?.map_or(0, |section| section.size);
         let connection = |plan| Connection {

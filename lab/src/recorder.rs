@@ -20,8 +20,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tcpc_loader::LoaderError;
 use tcpc_loader::observe::{Observer, Ring, Section};
+use tcpc_loader::{AttachRequest, Attached, LoaderError, attach};
 use tcpc_stdlib::event::{Event, event_by_number};
 use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::manifest::COUNTER_SECTION;
@@ -110,6 +110,28 @@ impl Before {
 }
 
 impl Recorder {
+    /// Attaches a policy between the two programs.
+    ///
+    /// # Errors
+    /// The host refuses.
+    pub(crate) fn around(
+        object: &[u8],
+        cgroups: &Cgroups,
+        version: KernelVersion,
+    ) -> Result<(Recorder, Attached), LoaderError> {
+        let before = Before::attach(cgroups, version)?;
+        let attached = attach(AttachRequest {
+            cgroup: cgroups.end.clone(),
+            object: object.to_vec(),
+            name: None,
+            allow_root: false,
+            parameters: Vec::new(),
+            ring_bytes: None,
+        })?;
+        let recorder = before.then_after(cgroups, &attached.pins)?;
+        Ok((recorder, attached))
+    }
+
     /// Events that are over, in their order. An event of which only the first half is there comes with the next call.
     pub fn take(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();

@@ -11,13 +11,13 @@ use std::io;
 use std::time::Duration;
 
 use tcpc_lang::hir::Role;
-use tcpc_loader::{AttachRequest, Attached, LoaderError, attach};
+use tcpc_loader::{Attached, LoaderError};
 
 use crate::cgroups::Cgroups;
 use crate::ends::{Addresses, Ends, Given};
 use crate::host::Host;
 use crate::network;
-use crate::recorder::{Before, Recorder, Seen};
+use crate::recorder::{Recorder, Seen};
 use crate::replay::{Difference, Origin};
 use crate::twin::{Modelled, Twin};
 
@@ -105,16 +105,7 @@ impl<'a> Session<'a> {
     fn begin(host: &'a Host, object: &[u8], policy: Modelled<'a>) -> Result<Session<'a>, LoaderError> {
         network::enter().map_err(|error| LoaderError::System { doing: "make a network".into(), error })?;
         let cgroups = Cgroups::make()?;
-        let before = Before::attach(&cgroups, host.version)?;
-        let attached = attach(AttachRequest {
-            cgroup: cgroups.end.clone(),
-            object: object.to_vec(),
-            name: None,
-            allow_root: false,
-            parameters: Vec::new(),
-            ring_bytes: None,
-        })?;
-        let recorder = before.then_after(&cgroups, &attached.pins)?;
+        let (recorder, attached) = Recorder::around(object, &cgroups, host.version)?;
         let twin = Twin::new(&policy, host);
         Ok(Session {
             recorder,
