@@ -3,18 +3,15 @@
 use tcpc_compiler::object;
 use tcpc_compiler::{Options, compile};
 use tcpc_lang::analyze;
-use tcpc_lang::hir::{CounterId, Role, RuleId, StmtKind, Value};
+use tcpc_lang::hir::{StmtKind, Value};
 use tcpc_lang::source::SourceFile;
-use tcpc_runtime::eval::{Evaluator, World};
-use tcpc_stdlib::event::{Arg, Event};
-use tcpc_stdlib::feature::Feature;
+use tcpc_runtime::eval::Evaluator;
 use tcpc_stdlib::field::{Field, field};
-use tcpc_stdlib::header::Segment;
-use tcpc_stdlib::option::SockOption;
 
 use super::bench::Bench;
 use super::policy::Policy;
 use super::random::Random;
+use super::world::{Bare, Reads};
 
 /// Plain numbers: 32-bit fields, 64-bit fields, and one that is converted from eighths of a microsecond.
 const NUMBERS: &[&str] = &[
@@ -170,53 +167,10 @@ impl Values {
     }
 }
 
-impl World for Values {
+impl Reads for Values {
     fn field(&mut self, field: &'static Field) -> Value {
         let found = self.0.iter().find(|(known, _)| known.name == field.name);
         Value::Number(found.unwrap().1)
-    }
-    fn arg(&mut self, _: u8, _: &'static Arg) -> u64 {
-        unreachable!()
-    }
-    fn option(&mut self, _: &'static SockOption) -> Value {
-        unreachable!()
-    }
-    fn cookie(&mut self) -> u64 {
-        1
-    }
-
-    fn role(&mut self) -> Role {
-        unreachable!()
-    }
-    fn syn_tos(&mut self) -> u8 {
-        unreachable!()
-    }
-    fn has(&mut self, _: &Feature) -> bool {
-        unreachable!()
-    }
-    fn segment(&mut self) -> Option<&'static Segment> {
-        unreachable!()
-    }
-    fn header_options(&mut self) -> Vec<Vec<u8>> {
-        unreachable!()
-    }
-    fn now(&mut self) -> u64 {
-        unreachable!()
-    }
-    fn random(&mut self) -> u32 {
-        unreachable!()
-    }
-    fn reply(&mut self, _: &'static Event) -> Option<u64> {
-        None
-    }
-    fn has_reply(&mut self) -> bool {
-        false
-    }
-    fn counter(&mut self, _: CounterId) -> Result<u64, String> {
-        Err("none".into())
-    }
-    fn rule_hits(&mut self, _: RuleId) -> Result<u64, String> {
-        Err("none".into())
     }
 }
 
@@ -235,7 +189,8 @@ fn compare(text: &str, random: &mut Random, observed: impl Fn(u64) -> Vec<u32>) 
     for _ in 0..8 {
         let mut values = Values::random(random);
         values.give(&mut bench);
-        let Ok(Value::Number(wanted)) = Evaluator::new(&analysis.program, &mut values).value(expr) else {
+        let Ok(Value::Number(wanted)) = Evaluator::new(&analysis.program, &mut Bare(&mut values)).value(expr)
+        else {
             panic!("{text}")
         };
         let shown: Vec<_> = values.0.iter().map(|(field, number)| (field.name, *number)).collect();

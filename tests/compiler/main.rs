@@ -20,3 +20,4 @@ mod random;
 mod reproducible;
 mod sets;
 mod state;
+mod world;

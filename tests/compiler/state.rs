@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 
 use tcpc_compiler::object;
 use tcpc_lang::analyze;
-use tcpc_lang::hir::{ChangeOp, CounterId, Program, Role, Row, RuleId, Stmt, StmtKind, TableId, Value};
+use tcpc_lang::hir::{ChangeOp, Program, Row, Stmt, StmtKind, TableId, Value};
 use tcpc_lang::source::SourceFile;
-use tcpc_runtime::eval::{Evaluator, World};
-use tcpc_stdlib::event::{Arg, Event};
-use tcpc_stdlib::feature::Feature;
+use tcpc_runtime::eval::Evaluator;
 use tcpc_stdlib::field::Field;
-use tcpc_stdlib::header::Segment;
-use tcpc_stdlib::option::SockOption;
 
 use super::bench::{Bench, MAPPED};
 use super::policy::Policy;
 use super::random::Random;
+use super::world::{Bare, Reads};
 
 /// Tables with and without locks, and the connection's memory: each with cells `a`, `b` and `c`.
 const DECLARED: &str = "\
@@ -94,11 +91,12 @@ impl Model<'_> {
         for statement in statements {
             match &statement.kind {
                 StmtKind::If(condition, then, otherwise) => {
-                    let holds = Evaluator::new(program, self).condition(condition).unwrap();
+                    let holds = Evaluator::new(program, &mut Bare(self)).condition(condition).unwrap();
                     self.run(if holds { then } else { otherwise });
                 }
                 StmtKind::Change { row, cell, op, value } => {
-                    let Ok(Value::Number(value)) = Evaluator::new(program, self).value(value) else {
+                    let Ok(Value::Number(value)) = Evaluator::new(program, &mut Bare(self)).value(value)
+                    else {
                         panic!()
                     };
                     self.change(row, usize::from(*cell), *op, value);
@@ -114,7 +112,7 @@ impl Model<'_> {
             Row::Flow => (None, Vec::new(), &program.flow.as_ref().unwrap().cells, u32::MAX),
             Row::Table(id, keys) => {
                 let table = &program.tables[id.index()];
-                let key = Evaluator::new(program, self).key(keys, &table.keys).unwrap();
+                let key = Evaluator::new(program, &mut Bare(self)).key(keys, &table.keys).unwrap();
                 (Some(id.0), key, &table.cells, table.max)
             }
         };
@@ -134,7 +132,7 @@ impl Model<'_> {
     }
 }
 
-impl World for Model<'_> {
+impl Reads for Model<'_> {
     fn field(&mut self, field: &'static Field) -> Value {
         match field.name {
             "snd_cwnd" => Value::Number(self.cwnd),
@@ -143,51 +141,9 @@ impl World for Model<'_> {
             other => panic!("{other}"),
         }
     }
-    fn cell(&mut self, table: Option<TableId>, key: &[Value], cell: u8) -> Result<Option<u64>, String> {
+    fn cell(&mut self, table: Option<TableId>, key: &[Value], cell: u8) -> Option<u64> {
         let key = (table.map(|id| id.0), key.iter().map(part).collect());
-        Ok(self.rows.get(&key).map(|cells| cells[usize::from(cell)]))
-    }
-    fn arg(&mut self, _: u8, _: &'static Arg) -> u64 {
-        unreachable!()
-    }
-    fn option(&mut self, _: &'static SockOption) -> Value {
-        unreachable!()
-    }
-    fn cookie(&mut self) -> u64 {
-        unreachable!()
-    }
-    fn role(&mut self) -> Role {
-        unreachable!()
-    }
-    fn syn_tos(&mut self) -> u8 {
-        unreachable!()
-    }
-    fn has(&mut self, _: &Feature) -> bool {
-        unreachable!()
-    }
-    fn segment(&mut self) -> Option<&'static Segment> {
-        unreachable!()
-    }
-    fn header_options(&mut self) -> Vec<Vec<u8>> {
-        unreachable!()
-    }
-    fn now(&mut self) -> u64 {
-        unreachable!()
-    }
-    fn random(&mut self) -> u32 {
-        unreachable!()
-    }
-    fn reply(&mut self, _: &'static Event) -> Option<u64> {
-        None
-    }
-    fn has_reply(&mut self) -> bool {
-        false
-    }
-    fn counter(&mut self, _: CounterId) -> Result<u64, String> {
-        unreachable!()
-    }
-    fn rule_hits(&mut self, _: RuleId) -> Result<u64, String> {
-        unreachable!()
+        self.rows.get(&key).map(|cells| cells[usize::from(cell)])
     }
 }
 
