@@ -18,6 +18,7 @@ pub mod guest;
 pub mod kept;
 pub mod meaning;
 pub mod mock;
+pub mod random;
 pub mod report;
 pub mod scenario;
 pub mod vm;

@@ -4,21 +4,18 @@ use tcpc_analysis::formula::LeafId;
 use tcpc_analysis::leaf::{Kind, LOCAL, REMOTE};
 use tcpc_analysis::scene::World;
 use tcpc_analysis::witness::Witness;
+use tcpc_runtime::random::split_mix_64;
 use tcpc_stdlib::kernel::is_mapped;
 
 /// So many are tried.
 const MOST: usize = 200;
 
-/// SplitMix64: the same connections in every run.
+/// The same connections in every run.
 struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        split_mix_64(&mut self.0)
     }
 
     /// A number of any size: small ones are as likely as large ones.

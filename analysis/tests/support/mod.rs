@@ -7,6 +7,7 @@ use tcpc_analysis::scene::World as Asked;
 use tcpc_analysis::witness::Witness;
 use tcpc_lang::hir::{CounterId, ParamId, Program, Role, RuleId, Value};
 use tcpc_runtime::eval::World;
+use tcpc_runtime::random::split_mix_64;
 use tcpc_stdlib::event::{Arg, Event, EventRole};
 use tcpc_stdlib::feature::Feature;
 use tcpc_stdlib::field::{Availability, Field};
@@ -15,16 +16,12 @@ use tcpc_stdlib::kernel::{AF_INET, AF_INET6, is_mapped, tcp_state};
 use tcpc_stdlib::option::SockOption;
 use tcpc_stdlib::unit::Type;
 
-/// SplitMix64: the same numbers in every run.
+/// Random choices that are the same in every run.
 pub struct Random(pub u64);
 
 impl Random {
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        split_mix_64(&mut self.0)
     }
 
     pub fn below(&mut self, bound: usize) -> usize {

@@ -5,6 +5,8 @@ use tcpc_stdlib::kernel::{BUFFER_MAX_DEFAULT, CALLBACK_FLAGS, KernelVersion, TCP
 use tcpc_stdlib::option::SockOption;
 use tcpc_stdlib::unit::NANOS_PER_SECOND;
 
+use crate::random::split_mix_64;
+
 /// A kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MockKernel {
@@ -56,15 +58,11 @@ impl Default for MockKernel {
 }
 
 impl MockKernel {
-    /// The next of the same random numbers in every run (SplitMix64, the upper half).
+    /// The next of the same random numbers in every run.
     pub fn random(&mut self) -> u32 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        let drawn = (mixed >> 32) as u32;
-        match mixed.checked_rem(2 * self.often.len() as u64).and_then(|at| self.often.get(at as usize)) {
+        let number = split_mix_64(&mut self.random);
+        let drawn = (number >> 32) as u32;
+        match number.checked_rem(2 * self.often.len() as u64).and_then(|at| self.often.get(at as usize)) {
             Some(often) => *often,
             None => drawn,
         }
