@@ -38,4 +38,4 @@ pub mod twin;
 pub use host::Host;
 pub use reads::is_repeatable;
 pub use report::{Outcome, Report, TestReport, Verdict};
-pub use run::{Built, run_tests};
+pub use run::{Built, run_tests, run_tests_with};

@@ -1,6 +1,7 @@
 //! What a run on the kernel found: data that can be written as JSON, and its text.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde::Serialize;
 use tcpc_runtime::report::{Failure, Status, TestResult};
@@ -33,6 +34,9 @@ pub struct TestReport {
     pub kernel: Outcome,
     /// What the model does otherwise with the events that the kernel raised.
     pub differences: Vec<Difference>,
+    /// How long it took in the kernel.
+    #[serde(skip)]
+    pub took: Duration,
 }
 
 /// What the model and the kernel say together.
@@ -67,7 +71,12 @@ pub enum Outcome {
 
 impl TestReport {
     /// From what both said.
-    pub fn new(model: TestResult, kernel: Outcome, differences: Vec<Difference>) -> TestReport {
+    pub fn new(
+        model: TestResult,
+        kernel: Outcome,
+        differences: Vec<Difference>,
+        took: Duration,
+    ) -> TestReport {
         let verdict = match (&model.status, &kernel) {
             _ if !differences.is_empty() => Verdict::Disagrees,
             (Status::Passed, Outcome::Ran(Status::Passed)) => Verdict::Passed,
@@ -75,7 +84,8 @@ impl TestReport {
             (Status::Passed, Outcome::Ran(_)) | (_, Outcome::Ran(Status::Passed)) => Verdict::Disagrees,
             _ => Verdict::Failed,
         };
-        TestReport { name: model.name, line: model.line, verdict, model: model.status, kernel, differences }
+        let TestResult { name, line, status: model } = model;
+        TestReport { name, line, verdict, model, kernel, differences, took }
     }
 }
 
@@ -101,10 +111,7 @@ pub fn render_all(reports: &[Report], unbuilt: usize, kernel: &str) -> String {
     for (report, test) in tests() {
         let end = match (&test.verdict, &test.kernel) {
             (Verdict::Passed, _) => "ok".to_owned(),
-            (Verdict::Skipped, Outcome::Skipped { reason, line }) => {
-                let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-                format!("skipped: {at}{reason}")
-            }
+            (Verdict::Skipped, kernel) => format!("skipped: {}", kernel.reason()),
             (Verdict::Disagrees, _) => "DISAGREES".to_owned(),
             _ => "FAILED".to_owned(),
         };
@@ -114,7 +121,10 @@ pub fn render_all(reports: &[Report], unbuilt: usize, kernel: &str) -> String {
         tests().filter(|(_, test)| matches!(test.verdict, Verdict::Failed | Verdict::Disagrees)).collect();
     if !wrong.is_empty() {
         text.push_str("\nfailures:\n");
-        wrong.iter().for_each(|(report, test)| details(&mut text, report, test));
+        for (report, test) in &wrong {
+            line(&mut text, format_args!("\n---- {}: \"{}\" ----", report.file, test.name));
+            text.push_str(&render_details(report, test));
+        }
     }
     let sum = |verdict| reports.iter().map(|report| report.count(verdict)).sum::<usize>();
     let filtered: usize = reports.iter().map(|report| report.filtered).sum();
@@ -136,8 +146,9 @@ pub fn render_all(reports: &[Report], unbuilt: usize, kernel: &str) -> String {
     text
 }
 
-fn details(text: &mut String, report: &Report, test: &TestReport) {
-    line(text, format_args!("\n---- {}: \"{}\" ----", report.file, test.name));
+/// What both said of a test, and what the model does otherwise.
+pub fn render_details(report: &Report, test: &TestReport) -> String {
+    let mut text = String::new();
     for (who, status) in [("model", Some(&test.model)), ("kernel", test.kernel.status())] {
         let said = match status {
             Some(Status::Passed) => "passes".to_owned(),
@@ -145,17 +156,18 @@ fn details(text: &mut String, report: &Report, test: &TestReport) {
             Some(Status::Failed(failure)) => found(report, failure),
             None => "is not asked".to_owned(),
         };
-        line(text, format_args!("in the {who}: {said}"));
+        line(&mut text, format_args!("in the {who}: {said}"));
     }
     for difference in &test.differences {
         let Difference { event, what, kernel, model, by } = difference;
         line(
-            text,
+            &mut text,
             format_args!(
                 "    in `{event}`: `{what}` is {kernel} in the kernel and {model} in the model (its {by})"
             ),
         );
     }
+    text
 }
 
 fn found(report: &Report, failure: &Failure) -> String {
@@ -166,6 +178,15 @@ fn found(report: &Report, failure: &Failure) -> String {
 }
 
 impl Outcome {
+    /// Why it was not run, with the line of the step that cannot be had; empty if it was.
+    pub fn reason(&self) -> String {
+        match self {
+            Outcome::Skipped { reason, line: Some(line) } => format!("line {line}: {reason}"),
+            Outcome::Skipped { reason, line: None } => reason.clone(),
+            Outcome::Ran(_) => String::new(),
+        }
+    }
+
     /// How it ended, if it was run.
     pub fn status(&self) -> Option<&Status> {
         match self {

@@ -4,6 +4,7 @@
 //! with the reason; it is not a failure.
 
 use std::io;
+use std::time::Instant;
 
 use tcpc_compiler::object;
 use tcpc_lang::hir::{Expr, Program, Step, Test};
@@ -58,6 +59,19 @@ pub struct Built<'a> {
 /// # Errors
 /// The host refuses what every test needs.
 pub fn run_tests(host: &Host, built: &Built<'_>, filter: Option<&str>) -> Result<Report, LoaderError> {
+    run_tests_with(host, built, filter, &mut |_| {})
+}
+
+/// As [`run_tests`]; `tell` hears of each test when it has ended.
+///
+/// # Errors
+/// As [`run_tests`].
+pub fn run_tests_with(
+    host: &Host,
+    built: &Built<'_>,
+    filter: Option<&str>,
+    tell: &mut dyn FnMut(&TestReport),
+) -> Result<Report, LoaderError> {
     let bad = |error: String| LoaderError::BadObject(error);
     let object = object::read(built.object).map_err(|error| bad(error.to_string()))?;
     let model = tcpc_runtime::scenario::run_tests_on(&object, built.program, built.source, filter)
@@ -69,6 +83,7 @@ pub fn run_tests(host: &Host, built: &Built<'_>, filter: Option<&str>) -> Result
     let chosen = built.program.tests.iter().filter(|test| filter.is_none_or(|part| test.name.contains(part)));
     for (test, model) in chosen.zip(model.tests) {
         // A network belongs to a thread, and goes with it.
+        let began = Instant::now();
         let run = std::thread::scope(|scope| {
             scope.spawn(|| run(host, built.object, modelled, test)).join().unwrap_or_else(|_| {
                 Err(LoaderError::System {
@@ -78,7 +93,9 @@ pub fn run_tests(host: &Host, built: &Built<'_>, filter: Option<&str>) -> Result
             })
         });
         let (outcome, differences) = run?;
-        report.tests.push(TestReport::new(model, outcome, differences));
+        let test = TestReport::new(model, outcome, differences, began.elapsed());
+        tell(&test);
+        report.tests.push(test);
     }
     Ok(report)
 }

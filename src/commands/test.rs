@@ -58,7 +58,7 @@ pub struct Args {
     watch: bool,
     /// Run the tests on real connections of the running kernel too, as far as each can be set up; both must agree
     /// (needs root)
-    #[arg(long, conflicts_with_all = ["junit", "watch", "coverage", "coverage_out", "threshold"])]
+    #[arg(long, conflicts_with_all = ["watch", "coverage", "coverage_out", "threshold"])]
     kernel: bool,
 }
 
@@ -118,35 +118,46 @@ fn once(args: &Args, disk: &Disk, ui: &mut Ui) -> Exit {
     if args.kernel {
         return kernel::run(&files, args, disk, ui);
     }
-    let mut worst = Exit::Done;
-    let (mut tested, mut unbuilt, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    let mut names = Vec::new();
+    let each = each(&files, ui, |file, ui| test(file, args, disk, &mut names, ui));
+    finish(args, &each, &names, ui)
+}
+
+/// What came of each policy.
+struct Each<T> {
+    tested: Vec<T>,
+    unbuilt: Vec<Unbuilt>,
+    worst: Exit,
+}
+
+/// Tests each policy, and shows how far it has come.
+fn each<T>(
+    files: &[PathBuf],
+    ui: &mut Ui,
+    mut test: impl FnMut(&Path, &mut Ui) -> Result<T, Exit>,
+) -> Each<T> {
+    let mut each = Each { tested: Vec::new(), unbuilt: Vec::new(), worst: Exit::Done };
     ui.begin_progress();
     ui.expect_steps(files.len());
-    for file in &files {
+    for file in files {
         let before = ui.reported().len();
-        match test(file, args, disk, &mut names, ui) {
-            Ok(one) => tested.push(one),
+        match test(file, ui) {
+            Ok(one) => each.tested.push(one),
             Err(exit) => {
-                worst = worst.max(exit);
+                each.worst = each.worst.max(exit);
                 let problems = ui.reported().get(before..).unwrap_or_default().to_vec();
-                unbuilt.push(Unbuilt { file: file.display().to_string(), problems });
+                each.unbuilt.push(Unbuilt { file: file.display().to_string(), problems });
             }
         }
         ui.step(&file.display().to_string());
     }
     ui.end_progress();
-    finish(args, &tested, &unbuilt, &names, worst, ui)
+    each
 }
 
 /// Reports what was found.
-fn finish(
-    args: &Args,
-    tested: &[Tested],
-    unbuilt: &[Unbuilt],
-    names: &[String],
-    worst: Exit,
-    ui: &mut Ui,
-) -> Exit {
+fn finish(args: &Args, each: &Each<Tested>, names: &[String], ui: &mut Ui) -> Exit {
+    let Each { tested, unbuilt, worst } = each;
     let none_ran = tested.iter().all(|one| one.report.tests.is_empty());
     if let Some(text) = args.filter.as_deref().filter(|_| none_ran && unbuilt.is_empty()) {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -161,9 +172,10 @@ fn finish(
         false => ui.say(text),
     }
     ui.set("reports", json!(reports));
-    let mut worst = worst.max(report_disagreements(args, &reports, ui));
+    let mut worst = (*worst).max(report_disagreements(args, &reports, ui));
     if let Some(path) = &args.junit {
-        worst = worst.max(write_junit(path, tested, unbuilt, ui));
+        let suites: Vec<junit::Suite> = tested.iter().map(junit::Suite::of).collect();
+        worst = worst.max(write_junit(path, &suites, unbuilt, ui));
     }
     if args.coverage.is_wanted() {
         let mut all = Coverage::default();
@@ -203,8 +215,8 @@ fn report_disagreements(args: &Args, reports: &[Report], ui: &mut Ui) -> Exit {
     exit
 }
 
-fn write_junit(path: &Path, tested: &[Tested], unbuilt: &[Unbuilt], ui: &mut Ui) -> Exit {
-    let document = junit::document(tested, unbuilt, SystemTime::now()).map_err(|error| {
+fn write_junit(path: &Path, suites: &[junit::Suite], unbuilt: &[Unbuilt], ui: &mut Ui) -> Exit {
+    let document = junit::document(suites, unbuilt, SystemTime::now()).map_err(|error| {
         let what = format!("cannot write `{}`: {error}", path.display());
         Diagnostic::without_place(Code::UnwritableFile, what)
     });

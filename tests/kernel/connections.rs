@@ -114,6 +114,26 @@ fn a_test_that_fails_says_what_both_found() {
     assert!(out.contains("FAILED. 0 passed; 1 failed; 0 disagree; 0 skipped"), "{out}");
 }
 
+#[test]
+fn ci_systems_are_told_what_was_skipped_and_why() {
+    let Some(_lab) = lab() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("p.tcp");
+    let text = "on rwnd_init -> 20\ntest \"right\" { fire rwnd_init expect reply == 20 }\n\
+                test \"wrong\" { fire rwnd_init expect reply == 21 }\ntest \"never\" { advance 1h }\n";
+    std::fs::write(&policy, text).unwrap();
+    let (code, out, err) = tcpc(&["test", "--kernel", "--junit", "-", policy.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains(r#"tests="3" failures="1" errors="0" skipped="1""#), "{out}");
+    assert!(out.contains(r#"<skipped message="it would take 3600 seconds"/>"#), "{out}");
+    assert!(
+        out.contains(r#"<failure message="it fails in the model and in the kernel" type="failure">"#),
+        "{out}"
+    );
+    assert!(out.contains("in the kernel: ") && out.contains("expected `reply == 21`"), "{out}");
+    assert!(err.contains("1 passed; 1 failed; 0 disagree; 1 skipped"), "{err}");
+}
+
 /// Which congestion control new connections have is the host's to say; those of a test have the model's.
 #[test]
 fn connections_begin_with_the_congestion_control_of_the_model() {

@@ -14,22 +14,86 @@ use tcpc_runtime::report::{Status, TestResult, render_problem};
 
 use super::{Tested, Unbuilt};
 
+/// The tests of a policy.
+#[derive(Debug)]
+pub struct Suite<'a> {
+    /// The policy's file.
+    pub file: &'a str,
+    /// Its tests.
+    pub cases: Vec<Case<'a>>,
+}
+
+/// A test that was to be run.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How long it took.
+    pub time: Duration,
+    /// How it ended, if it did not pass.
+    pub problem: Option<Problem>,
+}
+
+/// How a test ended that did not pass.
+#[derive(Debug)]
+pub struct Problem {
+    /// What it is to who reads the report.
+    pub kind: Kind,
+    /// A line about it.
+    pub message: String,
+    /// All that is known; nothing where the line says it all.
+    pub text: String,
+}
+
+/// What a test that did not pass is to who reads the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An expectation does not hold.
+    Failure,
+    /// It could not go on.
+    Error,
+    /// It was not run.
+    Skipped,
+}
+
+impl Kind {
+    fn element(self) -> &'static str {
+        match self {
+            Kind::Failure => "failure",
+            Kind::Error => "error",
+            Kind::Skipped => "skipped",
+        }
+    }
+}
+
+impl<'a> Suite<'a> {
+    /// Of tests that were run on the model of the kernel.
+    pub fn of(tested: &'a Tested) -> Suite<'a> {
+        let cases = tested.report.tests.iter().zip(&tested.times).map(|(test, time)| Case {
+            name: &test.name,
+            time: *time,
+            problem: problem(tested, test),
+        });
+        Suite { file: &tested.report.file, cases: cases.collect() }
+    }
+}
+
 /// The document. A policy that could not be built is a suite with one test, which has an error.
-pub fn document(tested: &[Tested], unbuilt: &[Unbuilt], now: SystemTime) -> io::Result<String> {
+pub fn document(suites: &[Suite], unbuilt: &[Unbuilt], now: SystemTime) -> io::Result<String> {
     let mut page =
         Page { writer: Writer::new_with_indent(Vec::new(), b' ', 2), now: timestamp(now), suites: 0 };
     page.writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     page.open("testsuites", &[])?;
-    for one in tested {
-        page.policy(one)?;
+    for one in suites {
+        page.suite(one.file, &one.cases)?;
     }
     for one in unbuilt {
-        let case = Case {
-            name: "build",
-            time: Duration::ZERO,
-            problem: Some(("error", "could not be built".into(), one.problems.join("\n"))),
+        let problem = Problem {
+            kind: Kind::Error,
+            message: "could not be built".into(),
+            text: one.problems.join("\n"),
         };
-        page.suite(&one.file, &[case])?;
+        page.suite(&one.file, &[Case { name: "build", time: Duration::ZERO, problem: Some(problem) }])?;
     }
     page.close("testsuites")?;
     Ok(String::from_utf8_lossy(&page.writer.into_inner()).into_owned() + "\n")
@@ -41,29 +105,10 @@ struct Page {
     suites: usize,
 }
 
-struct Case<'a> {
-    name: &'a str,
-    time: Duration,
-    /// The element, a line about it, and all that is known.
-    problem: Option<(&'static str, String, String)>,
-}
-
 impl Page {
-    fn policy(&mut self, tested: &Tested) -> io::Result<()> {
-        let cases = tested.report.tests.iter().zip(&tested.times).map(|(test, time)| Case {
-            name: &test.name,
-            time: *time,
-            problem: problem(tested, test),
-        });
-        self.suite(&tested.report.file, &cases.collect::<Vec<_>>())
-    }
-
     fn suite(&mut self, file: &str, cases: &[Case]) -> io::Result<()> {
-        let with = |element: &str| {
-            cases
-                .iter()
-                .filter(|case| case.problem.as_ref().is_some_and(|(name, ..)| *name == element))
-                .count()
+        let with = |kind| {
+            cases.iter().filter(|case| case.problem.as_ref().is_some_and(|one| one.kind == kind)).count()
         };
         let time = cases.iter().map(|case| case.time).sum();
         let attributes = [
@@ -74,8 +119,9 @@ impl Page {
             ("hostname", "localhost".to_owned()),
             ("timestamp", self.now.clone()),
             ("tests", cases.len().to_string()),
-            ("failures", with("failure").to_string()),
-            ("errors", with("error").to_string()),
+            ("failures", with(Kind::Failure).to_string()),
+            ("errors", with(Kind::Error).to_string()),
+            ("skipped", with(Kind::Skipped).to_string()),
             ("time", seconds(time)),
         ];
         self.suites += 1;
@@ -92,12 +138,20 @@ impl Page {
     fn case(&mut self, file: &str, case: &Case) -> io::Result<()> {
         let attributes =
             [("name", case.name.to_owned()), ("classname", file.to_owned()), ("time", seconds(case.time))];
-        let Some((element, message, text)) = &case.problem else {
+        let Some(Problem { kind, message, text }) = &case.problem else {
             return self.empty("testcase", &attributes);
         };
+        let element = kind.element();
+        let mut said = vec![("message", message.clone())];
+        if *kind != Kind::Skipped {
+            said.push(("type", element.to_owned()));
+        }
         self.open("testcase", &attributes)?;
-        let start = start(element, &[("message", message.clone()), ("type", (*element).to_owned())]);
-        self.writer.write_event(Event::Start(start))?;
+        if text.is_empty() {
+            self.empty(element, &said)?;
+            return self.close("testcase");
+        }
+        self.open(element, &said)?;
         self.writer.write_event(Event::Text(BytesText::new(&allowed(text))))?;
         self.close(element)?;
         self.close("testcase")
@@ -124,15 +178,15 @@ fn start<'n>(name: &'n str, attributes: &[(&str, String)]) -> BytesStart<'n> {
     start
 }
 
-/// What is wrong with a test: the element for it, its first line, all lines.
-fn problem(tested: &Tested, test: &TestResult) -> Option<(&'static str, String, String)> {
-    let element = match test.status {
+/// What is wrong with a test.
+fn problem(tested: &Tested, test: &TestResult) -> Option<Problem> {
+    let kind = match test.status {
         Status::Passed => return None,
-        Status::Failed(_) => "failure",
-        Status::Errored { .. } => "error",
+        Status::Failed(_) => Kind::Failure,
+        Status::Errored { .. } => Kind::Error,
     };
     let text = render_problem(&tested.report, test);
-    Some((element, text.lines().next().unwrap_or("").to_owned(), text))
+    Some(Problem { kind, message: text.lines().next().unwrap_or("").to_owned(), text })
 }
 
 /// The characters that an XML document can have at all; the others become `U+FFFD`.
@@ -204,15 +258,15 @@ mod tests {
     fn names_come_back_as_they_were() {
         let names = ["\"quoted\" & <odd>", "größer als ∞", "it's"];
         let all = tested(&names.map(|name| (name, Status::Passed)));
-        let document = document(&[all], &[], UNIX_EPOCH).unwrap();
+        let document = document(&[Suite::of(&all)], &[], UNIX_EPOCH).unwrap();
         assert_eq!(attributes(&document, "testcase", "name"), names);
         assert_eq!(attributes(&document, "testsuite", "name"), ["a&b.tcp"]);
     }
 
     #[test]
     fn what_xml_cannot_have_is_replaced() {
-        let document =
-            document(&[tested(&[("bell \u{7}\u{1b}[0m", Status::Passed)])], &[], UNIX_EPOCH).unwrap();
+        let bell = tested(&[("bell \u{7}\u{1b}[0m", Status::Passed)]);
+        let document = document(&[Suite::of(&bell)], &[], UNIX_EPOCH).unwrap();
         assert_eq!(attributes(&document, "testcase", "name"), ["bell \u{fffd}\u{fffd}[0m"]);
     }
 
@@ -222,7 +276,7 @@ mod tests {
         let errored = Status::Errored { message: "an endless loop".into(), line: None };
         let all = tested(&[("a", failed), ("b", errored), ("c", Status::Passed)]);
         let unbuilt = Unbuilt { file: "bad.tcp".into(), problems: vec!["error[E0101]: what".into()] };
-        let document = document(&[all], &[unbuilt], UNIX_EPOCH).unwrap();
+        let document = document(&[Suite::of(&all)], &[unbuilt], UNIX_EPOCH).unwrap();
         assert_eq!(attributes(&document, "testsuite", "tests"), ["3", "1"]);
         assert_eq!(attributes(&document, "testsuite", "failures"), ["1", "0"]);
         assert_eq!(attributes(&document, "testsuite", "errors"), ["1", "1"]);
@@ -233,6 +287,17 @@ mod tests {
             ["a&b.tcp:1: cannot go on: an endless loop", "could not be built"]
         );
         assert!(document.contains("error[E0101]: what"), "{document}");
+    }
+
+    #[test]
+    fn what_was_not_run_says_why() {
+        let skipped =
+            Problem { kind: Kind::Skipped, message: "it would take 9 seconds".into(), text: String::new() };
+        let cases = vec![Case { name: "slow", time: Duration::ZERO, problem: Some(skipped) }];
+        let document = document(&[Suite { file: "a.tcp", cases }], &[], UNIX_EPOCH).unwrap();
+        assert_eq!(attributes(&document, "skipped", "message"), ["it would take 9 seconds"]);
+        assert_eq!(attributes(&document, "testsuite", "skipped"), ["1"]);
+        assert_eq!(attributes(&document, "testsuite", "failures"), ["0"]);
     }
 
     #[test]
