@@ -81,7 +81,10 @@ impl TestReport {
             _ if !differences.is_empty() => Verdict::Disagrees,
             (Status::Passed, Outcome::Ran(Status::Passed)) => Verdict::Passed,
             (Status::Passed, Outcome::Skipped { .. }) => Verdict::Skipped,
-            (Status::Passed, Outcome::Ran(_)) | (_, Outcome::Ran(Status::Passed)) => Verdict::Disagrees,
+            // A test that cannot go on says nothing that the kernel could contradict.
+            (Status::Passed, Outcome::Ran(_)) | (Status::Failed(_), Outcome::Ran(Status::Passed)) => {
+                Verdict::Disagrees
+            }
             _ => Verdict::Failed,
         };
         let TestResult { name, line, status: model } = model;

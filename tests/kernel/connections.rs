@@ -114,6 +114,21 @@ fn a_test_that_fails_says_what_both_found() {
     assert!(out.contains("FAILED. 0 passed; 1 failed; 0 disagree; 0 skipped"), "{out}");
 }
 
+/// The kernel sends a SYN when a connection is made; a test must say that first.
+#[test]
+fn a_test_whose_steps_are_out_of_order_fails() {
+    let Some(_lab) = lab() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("p.tcp");
+    let text = "option o = experimental 0xBEEF { x: u16 }\nsend o on syn { x = 1 }\n\
+                test \"t\" { transmit syn expect o.x == 1 }\n";
+    std::fs::write(&policy, text).unwrap();
+    let (code, out, _) = tcpc(&["test", "--kernel", policy.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("in the model: cannot go on: no `syn` is sent before"), "{out}");
+    assert!(out.contains("0 passed; 1 failed; 0 disagree; 0 skipped"), "{out}");
+}
+
 #[test]
 fn ci_systems_are_told_what_was_skipped_and_why() {
     let Some(_lab) = lab() else { return };

@@ -7,7 +7,7 @@ use tcpc_stdlib::unit::{Type, Unit, jiffies};
 
 use super::declare::duplicate;
 use super::send::sending_events;
-use super::suggest::{did_you_mean, did_you_mean_or};
+use super::suggest::did_you_mean_or;
 use super::types::Wanted;
 use super::{Checker, Place, Scope, words};
 use crate::ast::{self, Expr as Ast, Item, Name};
@@ -197,7 +197,12 @@ impl<'a> Checker<'a> {
             );
             diagnostic = match event.args {
                 [] => diagnostic.help(format!("`{}` has no arguments at all", event.name)),
-                args => did_you_mean(diagnostic, &name.text, name.span, args.iter().map(|arg| arg.name)),
+                args => {
+                    let known = args.iter().map(|arg| arg.name);
+                    did_you_mean_or(diagnostic, &name.text, name.span, known.clone(), || {
+                        format!("it has {}", words::list(known, "and"))
+                    })
+                }
             };
             return self.fail(diagnostic);
         };
