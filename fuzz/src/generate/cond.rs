@@ -5,7 +5,7 @@ use tcpc_stdlib::feature::{Feature, features};
 use tcpc_stdlib::unit::Type;
 
 use super::expr::QUANTITIES;
-use super::literal::{SYN_TOS, literal, number, share, written};
+use super::literal::{SYN_TOS, address, literal, number, share, show, written};
 use super::scope::Site;
 use super::{Maker, operation};
 use crate::tree::{Node, Sort, many, one, text};
@@ -104,6 +104,18 @@ impl Maker<'_> {
                 _ => (written(ty, a.min(b)), written(ty, a.max(b))),
             };
             return Node::text(Sort::Other, format!("{low}..{high}"));
+        }
+        if ty == Type::Ip && self.random.one_in(4) {
+            let v4 = self.random.one_in(2);
+            let low = address(self.random, v4);
+            // Up to the end of its network at most, so that it stays in its family.
+            let high = low | (1 << self.random.below(if v4 { 24 } else { 64 })) - 1;
+            let high = if self.random.one_in(2) {
+                high
+            } else {
+                low + self.random.below((high - low + 1) as u64) as u128
+            };
+            return Node::text(Sort::Other, format!("{}..{}", show(low), show(high)));
         }
         let ty = if ty == Type::Ip && self.random.one_in(2) { Type::Prefix } else { ty };
         Node::text(Sort::Other, literal(self.random, ty))

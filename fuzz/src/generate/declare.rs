@@ -116,6 +116,8 @@ impl Maker<'_> {
         let count = match self.random.below(6) {
             0 => 1,
             1 => 20 + self.random.below(60),
+            // As many bounds as fill a table.
+            2 => self.random.pick(&[8, 16, 32]),
             _ => 2 + self.random.below(6),
         };
         let elements = (0..count).map(|_| {

@@ -135,16 +135,24 @@ impl Maker<'_> {
         // is drawn then is nobody's business.
         let other = Site { changing: Some(at), steady: site.steady || reads_itself, ..site.clone() };
         let value = self.expr(&other, ty, 2);
-        let value = if reads_itself { self.built_on_itself(&row, &cell, ty, value) } else { value };
+        let value = match reads_itself {
+            true => {
+                let second = self.expr(&other, ty, 1);
+                self.built_on_itself(&row, &cell, value, second)
+            }
+            false => value,
+        };
         Node::new(Sort::Statement, [one(row), text(format!(".{cell} {op} ")), one(value)])
     }
 
     /// A value that depends on the cell that it is for.
-    fn built_on_itself(&mut self, row: &Node, cell: &str, ty: Type, value: Node) -> Node {
+    fn built_on_itself(&mut self, row: &Node, cell: &str, value: Node, second: Node) -> Node {
+        let Sort::Expr(ty) = value.sort else { return value };
         let itself = || Node::new(Sort::Expr(ty), [one(row.clone()), text(format!(".{cell}"))]);
-        match self.random.below(3) {
+        match self.random.below(4) {
             0 => operation(ty, itself(), "+", value),
-            1 => super::call(ty, "max", vec![itself(), value]),
+            1 => super::call(ty, "min", vec![operation(ty, itself(), "+", value), second]),
+            2 => super::call(ty, "max", vec![itself(), value]),
             _ => {
                 let limit = self.constant(ty);
                 let test = operation(Type::Bool, itself(), ">", limit);
