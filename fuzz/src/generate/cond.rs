@@ -109,7 +109,7 @@ impl Maker<'_> {
             let v4 = self.random.one_in(2);
             let low = address(self.random, v4);
             // Up to the end of its network at most, so that it stays in its family.
-            let high = low | (1 << self.random.below(if v4 { 24 } else { 64 })) - 1;
+            let high = low | ((1 << self.random.below(if v4 { 24 } else { 64 })) - 1);
             let high = if self.random.one_in(2) {
                 high
             } else {

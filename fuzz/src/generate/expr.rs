@@ -14,6 +14,11 @@ pub const QUANTITIES: &[Type] =
 /// Quantities with a unit.
 const UNITS: &[Type] = &[Type::Duration, Type::Size, Type::Rate, Type::Percent];
 
+/// Fields that assignments change.
+const CHANGING: &[&str] = &["sk_txhash", "snd_cwnd", "snd_ssthresh"];
+/// Options that change them.
+pub const CHANGERS: &[&str] = &["init_cwnd", "cwnd_clamp"];
+
 impl Maker<'_> {
     /// Any expression of a type; constants, too.
     pub fn expr(&mut self, site: &Site, ty: Type, depth: u32) -> Node {
@@ -79,7 +84,13 @@ impl Maker<'_> {
         if names.is_empty() {
             return self.constant(ty);
         }
-        Node::text(Sort::Expr(ty), self.random.one_of(&names).as_str())
+        // What a rule can change is read before and after it.
+        let changing: Vec<&String> = names.iter().filter(|name| CHANGING.contains(&name.as_str())).collect();
+        let name = match !changing.is_empty() && self.random.one_in(4) {
+            true => self.random.pick(&changing),
+            false => self.random.one_of(&names),
+        };
+        Node::text(Sort::Expr(ty), name.as_str())
     }
 
     /// `if C then A else B`.

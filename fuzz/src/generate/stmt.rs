@@ -2,7 +2,7 @@
 
 use tcpc_stdlib::unit::Type;
 
-use super::expr::QUANTITIES;
+use super::expr::{CHANGERS, QUANTITIES};
 use super::literal::{literal, of_option};
 use super::scope::Site;
 use super::{Maker, operation};
@@ -80,7 +80,7 @@ impl Maker<'_> {
 
     fn assignment(&mut self, site: &Site) -> Node {
         let writable = site.writable();
-        if !writable.is_empty() && self.random.one_in(12) {
+        if !writable.is_empty() && self.random.one_in(8) {
             let name = self.random.pick(&writable);
             let value = self.moving(site, Type::Int, 2);
             return Node::new(Sort::Statement, [text(format!("{name} = ")), one(value)]);
@@ -89,7 +89,11 @@ impl Maker<'_> {
         if options.is_empty() {
             return self.count(site);
         }
-        let option = self.random.pick(&options);
+        let changers: Vec<_> = options.iter().copied().filter(|one| CHANGERS.contains(&one.name)).collect();
+        let option = match !changers.is_empty() && self.random.one_in(6) {
+            true => self.random.pick(&changers),
+            false => self.random.pick(&options),
+        };
         let alternatives = if self.random.one_in(4) { 2 + self.random.below(2) } else { 1 };
         let values = (0..alternatives).map(|_| {
             if option.ty == Type::Name || self.random.one_in(2) {
