@@ -1,17 +1,17 @@
 //! What the compiled bytes do is what the language means: after each step of a sequence everything that can be observed
 //! is the same, whether the typed tree is evaluated or the bytes are interpreted.
 
+mod draws;
+mod manifest;
+
 use std::fmt::{Debug, Write};
 
-use std::collections::BTreeSet;
-use tcpc_compiler::object::ObjectFile;
 use tcpc_compiler::{CompileError, Compiled, Options, compile, object};
-use tcpc_lang::hir::{Expr, ExprKind, Program, Step, Value};
+use tcpc_lang::hir::Step;
 use tcpc_runtime::kept::Kept;
 use tcpc_runtime::meaning::Meaning;
 use tcpc_runtime::scenario::{Bench, Bytes};
 use tcpc_runtime::vm::Image;
-use tcpc_stdlib::builtin::BuiltinId;
 
 use crate::generate::Made;
 use crate::trial::{Broken, Tally};
@@ -49,7 +49,7 @@ fn runs_alike(made: &Made, compiled: &Compiled, stats: bool) -> Result<Tally, Br
     let unusable = |what: String| Broken::new("object", what);
     let object = object::read(&compiled.object).map_err(|error| unusable(error.to_string()))?;
     let image = Image::new(&object).map_err(|error| unusable(error.to_string()))?;
-    declares_all(program, &object)?;
+    manifest::names_what_is_there(program, &object)?;
     let mut pair = Pair {
         meaning: Bench::new(program, Meaning::new(program, &made.source)),
         bytes: Bench::new(program, Bytes::new(&object, &image, program, &made.source)),
@@ -58,79 +58,13 @@ fn runs_alike(made: &Made, compiled: &Compiled, stats: bool) -> Result<Tally, Br
         raised: 0,
         acted: 0,
     };
-    let often = compared_with(program);
+    let often = draws::compared_with(program);
     pair.meaning.world.kernel.often.clone_from(&often);
     pair.bytes.world.kernel.often = often;
     for test in &program.tests {
         pair.steps(&test.steps)?;
     }
     Ok(vec![("events raised", pair.raised), ("events in which rules ran", pair.acted)])
-}
-
-/// The numbers that draws are compared with, and those before them: chance alone would hardly meet them.
-fn compared_with(program: &Program) -> Vec<u32> {
-    let mut shares: Vec<u64> = Vec::new();
-    for rule in &program.rules {
-        shares.extend(rule.sample);
-        rule.any(program, &mut |expr| {
-            match &expr.kind {
-                ExprKind::Sampled(share) => shares.push(*share),
-                ExprKind::Call(BuiltinId::Sample, args) => shares.extend(args.iter().filter_map(constant)),
-                _ => {}
-            }
-            false
-        });
-    }
-    let arms = program.experiments.iter().flat_map(|experiment| &experiment.arms);
-    shares.extend(arms.flat_map(|arm| [arm.low, arm.high]));
-    let beside = shares.iter().flat_map(|share| [*share, share.saturating_sub(1)]);
-    beside.filter_map(|share| u32::try_from(share).ok()).collect()
-}
-
-fn constant(expr: &Expr) -> Option<u64> {
-    match expr.kind {
-        ExprKind::Const(Value::Number(number)) => Some(number),
-        _ => None,
-    }
-}
-
-/// What commands show of a policy is there, and is all of it.
-fn declares_all(program: &Program, object: &ObjectFile) -> Result<(), Broken> {
-    let Some(manifest) = &object.manifest else {
-        return Err(Broken::new("object", "it has no manifest"));
-    };
-    let symbols: BTreeSet<&str> = object
-        .data
-        .iter()
-        .flat_map(|section| section.symbols.iter().map(|(name, ..)| name.as_str()))
-        .collect();
-    let hits = manifest.rules.iter().filter_map(|rule| rule.hits.as_ref());
-    let counters =
-        manifest.counters.iter().filter(|counter| counter.key.is_none()).map(|counter| &counter.symbol);
-    let full = manifest.counters.iter().filter_map(|counter| counter.full.as_ref());
-    let arms = manifest.state.experiments.iter().flat_map(|experiment| &experiment.arms);
-    let outcomes = arms.clone().flat_map(|arm| arm.outcomes.iter().chain([&arm.opened]));
-    let mut named: Vec<&String> = hits.chain(counters).chain(full).chain(outcomes).collect();
-    if let Some(missing) = named.iter().find(|name| !symbols.contains(name.as_str())) {
-        return Err(Broken::new("object", format!("there is no {missing}")));
-    }
-    let count = named.len();
-    named.sort();
-    named.dedup();
-    if named.len() < count {
-        return Err(Broken::new("object", "two numbers have one place"));
-    }
-    for (said, meant) in manifest.state.experiments.iter().zip(&program.experiments) {
-        let shares: Vec<u64> = said.arms.iter().map(|arm| arm.share).collect();
-        let wanted: Vec<u64> = meant.arms.iter().map(|arm| arm.high - arm.low).collect();
-        if shares != wanted {
-            return Err(Broken::new(
-                "object",
-                format!("shares of {}: {shares:?}, and not {wanted:?}", said.name),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// One policy on two models of one kernel.

@@ -4,6 +4,7 @@
 
 use tcpc_lang::modules::load;
 use tcpc_lang::source::SourceFile;
+use tcpc_stdlib::unit::Type;
 
 use super::{FILE, Maker};
 use crate::tree::{Node, Sort, many, text};
@@ -79,7 +80,6 @@ impl Maker<'_> {
 
     /// A set with its elements in a file.
     fn elements(&mut self) -> (Node, Node) {
-        use tcpc_stdlib::unit::Type;
         let ty = self.random.pick(&[Type::Ip, Type::Port]);
         let name = self.fresh("S");
         let elements = (0..1 + self.random.below(20)).map(|_| self.element(ty)).collect();
@@ -101,4 +101,21 @@ fn names_of(module: &str, names: &[String]) -> Node {
 
 fn include(module: &str) -> Node {
     Node::text(Sort::Other, format!("include \"./{module}\""))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use tcpc_lang::analyze;
+
+    #[test]
+    fn files_stand_behind_their_policy() {
+        let text = "use \"./names.tcp\" { K }\non rwnd_init when remote_port in S -> K\n\
+                    set S from \"./elements.txt\"\n#== names.tcp\nconst K = 20\n#== elements.txt\n443\n8000..8010\n";
+        let analysis = analyze(&source(text));
+        assert!(analysis.is_valid(), "{:#?}", analysis.diagnostics);
+        assert_eq!(analysis.program.sets.first().unwrap().ranges, [(443, 443), (8000, 8010)]);
+    }
 }
