@@ -23,6 +23,7 @@ impl Maker<'_> {
                 let operand = self.moving(site, ty, depth);
                 Node::new(Sort::Expr(ty), [text("(not "), one(operand), text(")")])
             }
+            4 if self.random.one_in(4) => self.masked(site, depth),
             4 | 5 => {
                 let side = match self.random.below(8) {
                     0 => Type::Port,
@@ -46,6 +47,15 @@ impl Maker<'_> {
     fn compared(&mut self, site: &Site, ty: Type, op: &str, depth: u32) -> Node {
         let (left, right) = (self.moving(site, ty, depth), self.expr(site, ty, depth));
         operation(Type::Bool, left, op, right)
+    }
+
+    /// `A & MASK == B`.
+    fn masked(&mut self, site: &Site, depth: u32) -> Node {
+        let value = self.moving(site, Type::Int, depth.min(1));
+        let mask = self.random.pick(&[1, 2, 3, 7, 0x10, 0xff, 0xff00]);
+        let wanted = if self.random.one_in(2) { 0 } else { mask & self.random.number() };
+        let op = self.random.pick(&["==", "!="]);
+        Node::new(Sort::Expr(Type::Bool), [text("("), one(value), text(format!(" & {mask} {op} {wanted})"))])
     }
 
     /// `A in B`.
