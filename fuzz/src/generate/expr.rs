@@ -14,8 +14,8 @@ pub const QUANTITIES: &[Type] =
 /// Quantities with a unit.
 const UNITS: &[Type] = &[Type::Duration, Type::Size, Type::Rate, Type::Percent];
 
-/// Fields that assignments change.
-const CHANGING: &[&str] = &["sk_txhash", "snd_cwnd", "snd_ssthresh"];
+/// Fields that assignments change, and one that must not be touched in all events.
+const CHANGING: &[&str] = &["sk_txhash", "snd_cwnd", "snd_ssthresh", "rtt_min"];
 /// Options that change them.
 pub const CHANGERS: &[&str] = &["init_cwnd", "cwnd_clamp"];
 
@@ -84,7 +84,7 @@ impl Maker<'_> {
         if names.is_empty() {
             return self.constant(ty);
         }
-        // What a rule can change is read before and after it.
+        // What a rule can change is read before and after it, and what is read in several events may be moved before them.
         let changing: Vec<&String> = names.iter().filter(|name| CHANGING.contains(&name.as_str())).collect();
         let name = match !changing.is_empty() && self.random.one_in(4) {
             true => self.random.pick(&changing),

@@ -3,6 +3,7 @@
 use tcpc_stdlib::builtin::builtin;
 use tcpc_stdlib::event::{EVENT_GROUPS, EVENTS, Event, EventRole, Sock, event};
 use tcpc_stdlib::header::{SEGMENTS, Segment};
+use tcpc_stdlib::kernel::KernelVersion;
 use tcpc_stdlib::unit::Type;
 
 use super::Maker;
@@ -211,6 +212,14 @@ impl Maker<'_> {
             return (None, inside);
         }
         let condition = self.moving(&inside, Type::Bool, 3);
+        // A policy that also runs on kernels that do not raise the event.
+        let newest = events.iter().max_by_key(|event| event.since);
+        if let Some(event) =
+            newest.filter(|event| event.since > KernelVersion::FLOOR && self.random.one_in(2))
+        {
+            let guard = text(format!(" when kernel has {} and ", event.name));
+            return (Some(Node::new(Sort::Other, [guard, one(condition)])), inside);
+        }
         let parts: Vec<Part> = match full {
             true => vec![text(format!(" when {test} and ")), one(condition)],
             false => vec![text(" when "), one(condition)],
