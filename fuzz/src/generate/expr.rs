@@ -149,7 +149,12 @@ impl Maker<'_> {
         let Some(params) = self.declared.lets[at].params.clone() else {
             return Node::text(Sort::Expr(ty), name);
         };
-        let args = params.into_iter().map(|ty| self.moving(site, ty, depth)).collect();
+        let args = params.into_iter().map(|ty| match ty {
+            // A name that is compared with a name, once the function's body stands here.
+            Type::Name if self.random.one_in(2) => self.constant(ty),
+            _ => self.moving(site, ty, depth),
+        });
+        let args = args.collect();
         call(ty, &name, args)
     }
 

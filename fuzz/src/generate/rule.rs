@@ -21,6 +21,7 @@ impl Maker<'_> {
                 3 if !self.declared.headers.is_empty() => self.receiving(),
                 4 if self.declared.headers.iter().any(|header| header.sendable) => self.sending(),
                 5 if self.declared.experiments.len() < 2 => self.experiment(),
+                6 if self.random.one_in(3) => self.undone(),
                 _ => self.acting(|_| true),
             });
         }
@@ -66,6 +67,17 @@ impl Maker<'_> {
         let mut parts = vec![text(head), self.sample(), optional(condition), text(" ")];
         parts.extend(self.block(&site, 2));
         Node::new(Sort::Other, parts)
+    }
+
+    /// Two rules on one condition, of which the first makes it false.
+    fn undone(&mut self) -> Node {
+        let events = self.events(|event| event.sock == Sock::Full && event.has_remote, 2);
+        let condition = format!("sk_txhash != {}", self.random.below(3));
+        let change = format!("sk_txhash = {}", self.random.below(3));
+        let rules = [format!("{change} ; count c0"), "count c1".to_owned()]
+            .map(|body| format!("{} when {condition} {{ {body} }}", self.head(&events)));
+        let rules = rules.map(|rule| Node::text(Sort::Other, rule)).to_vec();
+        Node::new(Sort::Other, [many("\n", rules)])
     }
 
     /// `receive OPTION …`
@@ -191,7 +203,7 @@ impl Maker<'_> {
     }
 
     fn sample(&mut self) -> Part {
-        let sampled = self.random.one_in(10);
+        let sampled = self.random.one_in(6);
         optional(sampled.then(|| Node::text(Sort::Other, format!(" sample {}", share(self.random)))))
     }
 

@@ -29,7 +29,8 @@ impl Maker<'_> {
     }
 
     fn statement(&mut self, site: &mut Site, depth: u32) -> Node {
-        match self.random.below(14) {
+        match self.random.below(15) {
+            14 if !site.writable().is_empty() => self.watched(site),
             0..4 => self.assignment(site),
             4 | 5 => self.change(site),
             6 => self.count(site),
@@ -43,6 +44,28 @@ impl Maker<'_> {
             _ if depth == 0 => self.assignment(site),
             _ => self.branch(site, depth - 1),
         }
+    }
+
+    /// A field is read before, between and after what may change it.
+    fn watched(&mut self, site: &Site) -> Node {
+        let field = self.random.pick(&site.writable());
+        let mut statements = Vec::new();
+        for round in 0..2 + self.random.below(2) {
+            let wanted = self.random.below(3);
+            let read = format!("if {field} == {wanted} {{ count c{round} }}");
+            statements.push(Node::text(Sort::Statement, read));
+            let change = Node::text(Sort::Statement, format!("{field} = {}", self.random.below(3)));
+            statements.push(match self.random.below(3) {
+                0 => change,
+                _ => {
+                    let condition = self.condition(site, 1);
+                    let parts = [text("if "), one(condition), text(" { "), one(change), text(" }")];
+                    Node::new(Sort::Statement, parts)
+                }
+            });
+        }
+        statements.push(Node::text(Sort::Statement, format!("if {field} == 1 {{ count by_hash }}")));
+        Node::new(Sort::Statement, [many("\n", statements)])
     }
 
     /// `stop`, or an answer where one is asked for.
