@@ -49,9 +49,15 @@ impl Maker<'_> {
         operation(Type::Bool, left, op, right)
     }
 
-    /// `A & MASK == B`.
+    /// `A & MASK == B`, or a product that is often larger than all numbers.
     fn masked(&mut self, site: &Site, depth: u32) -> Node {
         let value = self.moving(site, Type::Int, depth.min(1));
+        if self.random.one_in(2) {
+            let factor = self.random.pick(&[3, 255, 65_537, 0xffff_ffff_u64]);
+            let (shift, op) = (self.random.pick(&[31, 40, 61]), self.random.pick(&["==", "<", ">="]));
+            let product = format!(" << {shift}) * {factor} {op} {})", number(self.random));
+            return Node::new(Sort::Expr(Type::Bool), [text("(("), one(value), text(product)]);
+        }
         let mask = self.random.pick(&[1, 2, 3, 7, 0x10, 0xff, 0xff00]);
         let wanted = if self.random.one_in(2) { 0 } else { mask & self.random.number() };
         let op = self.random.pick(&["==", "!="]);

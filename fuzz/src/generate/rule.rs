@@ -22,6 +22,7 @@ impl Maker<'_> {
                 4 if self.declared.headers.iter().any(|header| header.sendable) => self.sending(),
                 5 if self.declared.experiments.len() < 2 => self.experiment(),
                 6 if self.random.one_in(3) => self.undone(),
+                7 if self.random.one_in(4) => self.listening(),
                 _ => self.acting(|_| true),
             });
         }
@@ -78,6 +79,15 @@ impl Maker<'_> {
             .map(|body| format!("{} when {condition} {{ {body} }}", self.head(&events)));
         let rules = rules.map(|rule| Node::text(Sort::Other, rule)).to_vec();
         Node::new(Sort::Other, [many("\n", rules)])
+    }
+
+    /// A rule for listeners and others, on the address that they have in common.
+    fn listening(&mut self) -> Node {
+        let other = self.random.pick(&["tcp_connect", "base_rtt"]);
+        let set = self.random.pick(&["0.0.0.0/0", "10.0.0.0/8", "2001:db8::/32"]);
+        let rule =
+            format!("{}on tcp_listen, {other} when local_ip in {{ {set} }} {{ count c0 }}", self.label());
+        Node::text(Sort::Other, rule)
     }
 
     /// `receive OPTION …`
