@@ -151,6 +151,7 @@ fn trials(runs: &[Run], page: &mut String) {
         let _ = writeln!(page, "| {} | {programs} | {} | {left} |", row.says, looked.join(", "));
     }
     page.push('\n');
+    left(runs, page);
     let all = runs.iter().filter_map(|run| match run {
         Run::Trials(summary) => Some((summary.programs, summary.refused)),
         _ => None,
@@ -184,6 +185,19 @@ fn inputs(runs: &[Run], page: &mut String) {
         let _ = writeln!(page, "| {target} | {} | {:.0} | {left} |", grouped(executions), seconds / 60.0);
     }
     page.push('\n');
+}
+
+/// What was found and not mended yet; a run that is kept names the file of the policy.
+fn left(runs: &[Run], page: &mut String) {
+    let findings = runs.iter().flat_map(|run| match run {
+        Run::Trials(summary) => summary.findings.as_slice(),
+        _ => &[],
+    });
+    let lines: String =
+        findings.map(|one| format!("- `{}`: {}: {}\n", one.policy, one.kind, one.what)).collect();
+    if !lines.is_empty() {
+        let _ = writeln!(page, "Not mended yet:\n\n{lines}");
+    }
 }
 
 fn mutants(runs: &[Run], page: &mut String) {
@@ -273,6 +287,14 @@ mod tests {
         let page = page(&files).unwrap();
         assert!(page.contains("| 100 001 | 14 events raised | 0 |"), "{page}");
         assert!(super::page(&[("c".to_string(), "{}".to_string())].into()).is_err());
+    }
+
+    #[test]
+    fn what_is_left_is_named() {
+        let run = r#"{"name":"load","seed":1,"programs":9,"refused":0,"tally":{},"seconds":1.0,
+            "findings":[{"trial":3,"kind":"refused","what":"too large","policy":"fuzz/open/a.tcp"}]}"#;
+        let page = page(&[("load".to_string(), run.to_string())].into()).unwrap();
+        assert!(page.contains("Not mended yet:\n\n- `fuzz/open/a.tcp`: refused: too large\n"), "{page}");
     }
 
     #[test]

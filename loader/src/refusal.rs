@@ -34,6 +34,12 @@ impl Refusal {
         let line = log.lines().rev().find_map(policy_line);
         Refusal { log, reason, line }
     }
+
+    /// Whether nothing is wrong with the program but that the verifier gave up following all ways through it
+    /// (`BPF_COMPLEXITY_LIMIT_INSNS` in `kernel/bpf/verifier.c`).
+    pub fn is_too_complex(&self) -> bool {
+        self.reason.starts_with("BPF program is too large. Processed")
+    }
 }
 
 /// Lines that the verifier appends to every log.
@@ -78,6 +84,14 @@ processed 2 insns (limit 1000000) max_states_per_insn 0 total_states 0
     fn the_reason_is_the_last_line_that_says_something() {
         assert_eq!(Refusal::new(LOG.into(), &errno()).reason, "invalid bpf_context access off=400 size=4");
         assert_eq!(Refusal::new(String::new(), &errno()).reason, errno().to_string());
+    }
+
+    #[test]
+    fn a_program_with_too_many_ways_is_told_from_a_wrong_one() {
+        let refused = |log: &str| Refusal::new(log.into(), &errno());
+        let long = "7: (85) call bpf_get_prandom_u32#7\nBPF program is too large. Processed 1000001 insn\n";
+        assert!(refused(long).is_too_complex());
+        assert!(!refused(LOG).is_too_complex());
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl LoaderError {
             TooManyPrograms(path) => {
                 format!("detach one of them: `bpftool cgroup show {}`", path.display())
             }
+            Refused(refusal) if refusal.is_too_complex() => {
+                "the verifier follows every way through the rules of an event, and gave up: give the event of this line \
+                 fewer rules, or rules with fewer conditions"
+                    .into()
+            }
             Refused(_) => {
                 "this is a bug of the compiler: please report it with the policy and the log".into()
             }
