@@ -297,6 +297,8 @@ fn modes_of_a_single_event() {
         (world.sock.segment().unwrap().name, shown(&world, "skb_tcp_flags"))
     };
     assert_eq!([raise(0, 0), raise(0, 0x02)], [("established", 0x10), ("syn", 0x02)]);
+    // Flags beside those that tell which segment it is are shown as they are.
+    assert_eq!([raise(0, 0x18), raise(0, 0x14)], [("established", 0x18), ("established", 0x14)]);
     // Without a segment nothing is shown of one.
     assert_eq!(raise(1, 0x02), ("established", 0));
     assert_eq!(raise(2, 0), ("synack", 0x12));
