@@ -9,7 +9,7 @@ use super::features::{Features, hash};
 use crate::random::Random;
 
 /// More inputs, or more bytes of them, are not kept; then others make room.
-const MOST: usize = 4_000;
+pub const MOST: usize = 4_000;
 const MOST_BYTES: usize = 64 << 20;
 
 /// Inputs to mutate, and what they reached.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use super::corpus::{Corpus, save};
+use super::corpus::{Corpus, MOST, save};
 use super::trial::{Panic, attempt, keep_panics};
 use super::{Target, corpus_folder, files_of, shrink};
 use crate::budget::Budget;
@@ -61,6 +61,7 @@ pub fn work(target: Target, folder: &Path, budget: &Budget) -> io::Result<()> {
         corpus: Corpus::default(),
         places: HashSet::new(),
         progress: Progress::default(),
+        saved: 0,
         random: Random(budget.seed),
     };
     watch(Arc::clone(&worker.clock));
@@ -89,6 +90,8 @@ struct Worker<'f> {
     /// Where it panicked already.
     places: HashSet<String>,
     progress: Progress,
+    /// How many inputs were written down.
+    saved: usize,
     random: Random,
 }
 
@@ -114,7 +117,9 @@ impl Worker<'_> {
         self.progress.executions += 1;
         match attempt(self.target, input) {
             Ok(features) => {
-                if self.corpus.offer(&mut self.random, input, &features) {
+                // What is written down is read again, all at once, when the run ends.
+                if self.corpus.offer(&mut self.random, input, &features) && self.saved < MOST {
+                    self.saved += 1;
                     save(&self.folder.join(NEW), "new", input)?;
                 }
             }
