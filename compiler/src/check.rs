@@ -11,7 +11,7 @@
 //!
 //! What is checked:
 //! - **Flow.** Every slot is a known operation and can be reached; jumps go forward, to an instruction; the
-//!   program does not run off its end; at most [`SLOTS_MAX`] slots; no calls of other functions.
+//!   program does not run off its end; at most as many slots as the kernel takes; no calls of other functions.
 //! - **Registers.** Written before they are read; r10 is never written; r1 to r5 are gone after a call.
 //! - **Numbers.** No division by a constant 0, no shift by the width or more.
 //! - **Addresses.** Only sums and differences with numbers, on 64 bits; accesses aligned and within the frame,
@@ -55,8 +55,6 @@ use self::value::{Region, Value};
 use crate::bpf::op::FRAME;
 use crate::bpf::{Insn, Op, Operand};
 use crate::object::{ObjectFile, ResolvedTarget};
-
-pub use self::flow::SLOTS_MAX;
 
 /// A rule that a program breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -215,6 +215,7 @@ impl<'a> Lowerer<'a> {
 
     fn lower_guards(&mut self, guards: &[Guarded<'a>]) {
         for guarded in guards {
+            self.b.forget_sometimes();
             let Some(condition) = guarded.condition else {
                 if !self.lower_rules(&guarded.rules) {
                     return;
@@ -237,6 +238,7 @@ impl<'a> Lowerer<'a> {
     fn lower_rules(&mut self, rules: &[(usize, &'a Rule)]) -> bool {
         rules.iter().all(|&(index, rule)| {
             let outer = self.b.set_span(rule.head);
+            self.b.forget_sometimes();
             // An option that is sent is counted where it is written, not where room is made for it.
             let reserves = self.event.is_some_and(|event| event.name == "hdr_opt_len");
             if !(reserves && matches!(rule.kind, RuleKind::Send(_))) {
@@ -306,6 +308,9 @@ impl<'a> Lowerer<'a> {
             }
         }
         self.b.switch_to(end);
+        if goes_on {
+            self.b.forget_sometimes();
+        }
         goes_on
     }
 }

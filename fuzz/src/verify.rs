@@ -23,7 +23,10 @@ pub fn is_taken(made: &Made, keep: &dyn Fn(&[u8], &str)) -> Result<Tally, Broken
     let Some(compiled) = compiled(made, true)? else { return Ok(vec![("too large", 1)]) };
     keep(&compiled.object, &compiled.manifest.kernel);
     match verify(&compiled.object, &ByVersion) {
-        Ok(()) => Ok(vec![("instructions", compiled.slots as u64)]),
+        Ok(followed) => {
+            let followed = followed.map(|count| ("instructions followed", count.into()));
+            Ok([("instructions", compiled.slots as u64)].into_iter().chain(followed).collect())
+        }
         Err(LoaderError::Refused(refusal)) => {
             let line = refusal.line.map_or_else(String::new, |line| format!(" in `{}`", line.text));
             let log: Vec<&str> = refusal.log.lines().rev().take(12).collect();

@@ -46,6 +46,9 @@ pub const ATTACH_TYPE_SOCK_OPS: u32 = 3;
 pub const ELF_SECTION: &str = "sockops";
 /// The program's return value: anything else cancels the replies of every program on the cgroup.
 pub const RETURN_OK: i32 = 1;
+/// The instructions that a program can have, and that the verifier follows before it gives up, each as often as it comes
+/// by (`BPF_COMPLEXITY_LIMIT_INSNS`).
+pub const VERIFIED_MAX: usize = 1_000_000;
 /// The stack of one program, in bytes.
 pub const STACK_SIZE: usize = 512;
 /// Size of `struct bpf_sock_ops` in the newest kernel known, in bytes.

@@ -1,10 +1,9 @@
 //! The shape of a program: known operations, forward jumps, everything reachable, an end.
 
 use super::CheckError;
-use crate::bpf::{Insn, Op};
+use tcpc_stdlib::kernel::VERIFIED_MAX;
 
-/// The most slots of a program (`BPF_COMPLEXITY_LIMIT_INSNS`).
-pub const SLOTS_MAX: usize = 1_000_000;
+use crate::bpf::{Insn, Op};
 
 /// The slot that a jump goes to; checked to be within the program by [`check`].
 pub fn target(slot: usize, insn: Insn) -> usize {
@@ -17,8 +16,11 @@ pub fn check(code: &[Insn], leaves: impl Fn(usize) -> bool) -> Result<(), CheckE
     if code.is_empty() {
         return error(0, "the program is empty".into());
     }
-    if code.len() > SLOTS_MAX {
-        return error(SLOTS_MAX, format!("the program has {} slots, more than {SLOTS_MAX}", code.len()));
+    if code.len() > VERIFIED_MAX {
+        return error(
+            VERIFIED_MAX,
+            format!("the program has {} slots, more than {VERIFIED_MAX}", code.len()),
+        );
     }
 
     let mut reached = vec![false; code.len()];

@@ -7,8 +7,9 @@
 mod locks;
 mod pointers;
 
+use tcpc_stdlib::kernel::VERIFIED_MAX;
+
 use super::check;
-use super::flow::SLOTS_MAX;
 use crate::bpf::insn::*;
 use crate::bpf::{AluOp, Insn, JmpOp, Size};
 use crate::object::{DataSection, ObjectFile, ObjectMap, ResolvedRelocation, ResolvedTarget};
@@ -325,7 +326,7 @@ fn operations_of_other_versions() {
 
 #[test]
 fn programs_that_are_too_long() {
-    let mut code = vec![mov64_imm(0, 1); SLOTS_MAX];
+    let mut code = vec![mov64_imm(0, 1); VERIFIED_MAX];
     code.push(exit());
     refuses(code, "1000001 slots");
 }

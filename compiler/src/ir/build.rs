@@ -12,6 +12,9 @@ use super::{
 };
 use crate::object::{DataType, Global, MapSpec};
 
+/// So many instructions can share what they load.
+const STRETCH: usize = 256;
+
 /// What a stack slot is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotPurpose {
@@ -32,6 +35,8 @@ pub enum SlotPurpose {
 /// Builds a [`Func`].
 pub struct Builder {
     func: Func,
+    /// How many instructions there were when what had been loaded was forgotten.
+    remembered: usize,
     slots: Vec<(SlotPurpose, Slot)>,
     block: Block,
     span: Span,
@@ -60,7 +65,7 @@ impl Builder {
             variables: PrimaryMap::new(),
             tables: PrimaryMap::new(),
         };
-        Builder { func, slots: Vec::new(), block: entry, span: Span::default() }
+        Builder { func, remembered: 0, slots: Vec::new(), block: entry, span: Span::default() }
     }
 
     /// The finished function.
@@ -230,6 +235,17 @@ impl Builder {
     /// Calls a kernel function.
     pub fn call_kernel(&mut self, kfunc: &'static Kfunc, args: Vec<Value>) -> Value {
         self.value(InstData::CallKernel { kfunc, args })
+    }
+
+    /// Lets what comes next load anew what was loaded before, if that was long ago.
+    ///
+    /// The verifier keeps the ways apart on which it knows different things of a value, as long as the value is still
+    /// used: each comparison of a value that all of a long program shares could double what it has to follow.
+    pub fn forget_sometimes(&mut self) {
+        if self.func.insts.len() - self.remembered > STRETCH {
+            self.remembered = self.func.insts.len();
+            self.effect(InstData::Forget);
+        }
     }
 
     /// Stores to the stack.

@@ -113,6 +113,8 @@ pub enum InstData {
         /// What to store.
         value: Value,
     },
+    /// Here what was loaded is forgotten: what comes after loads it again.
+    Forget,
     /// An operation on one number.
     Unary(UnaryOp, Value),
     /// An operation on two numbers.
@@ -443,6 +445,7 @@ impl InstData {
                 | InstData::StoreSlot { .. }
                 | InstData::Store { .. }
                 | InstData::AtomicAdd { .. }
+                | InstData::Forget
         )
     }
 
@@ -451,6 +454,7 @@ impl InstData {
         match self {
             InstData::Call { helper, .. } => !helper.is_constant(),
             InstData::CallKernel { .. } => true,
+            InstData::Forget => false,
             _ => !self.has_result(),
         }
     }

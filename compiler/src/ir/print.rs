@@ -115,6 +115,7 @@ impl Func {
             InstData::StoreSlot { size, slot, offset, value } => {
                 write!(f, "store.{} {slot}+{offset}, {}", width(*size), self.operand(*value))
             }
+            InstData::Forget => write!(f, "forget"),
             InstData::Unary(op, value) => write!(f, "{} {}", lower(op), self.operand(*value)),
             InstData::Binary(op, a, b) => {
                 write!(f, "{} {}, {}", lower(op), self.operand(*a), self.operand(*b))

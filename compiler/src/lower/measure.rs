@@ -81,35 +81,39 @@ impl Lowerer<'_> {
         self.b.effect(InstData::AtomicAdd { addr, offset: 0, value: one });
     }
 
-    /// The bits that a number has, found in halves: whenever the upper half of what is left is not 0, the lower one
-    /// counts in full.
+    /// The bits that a number has: every bit below the highest one is set, and the bits that are set are counted.
+    ///
+    /// Without a branch: the verifier would follow what comes after for every answer, as it is added to an address.
     pub fn bucket(&mut self, value: Value) -> Value {
         let is_short = self.b.func().fits_32(value);
-        let mut left = value;
-        let mut bits = self.b.number(0);
-        for half in [32u64, 16, 8, 4, 2, 1].into_iter().skip(usize::from(is_short)) {
-            let (large, small) = (self.b.new_block(), self.b.new_block());
-            let (next, [left_after, bits_after]) = self.b.new_block_with_params();
-            let limit = self.b.number(1 << half);
-            self.b.branch(CondOp::Lt, left, limit, small, large);
-            self.b.switch_to(small);
-            self.b.jump_with_all(next, &[left, bits]);
-            self.b.switch_to(large);
-            let upper = self.b.binary_imm(BinaryOp::Shr, left, half);
-            let more = self.b.binary_imm(BinaryOp::Add, bits, half);
-            self.b.jump_with_all(next, &[upper, more]);
-            self.b.switch_to(next);
-            (left, bits) = (left_after, bits_after);
+        let width: u64 = if is_short { 32 } else { 64 };
+        // A byte, in all bytes.
+        let bytes = |byte: u64| (u64::MAX >> (64 - width)) / 0xff * byte;
+        let mut filled = value;
+        for distance in [1, 2, 4, 8, 16, 32].into_iter().filter(|&distance| distance < width) {
+            let below = self.b.binary_imm(BinaryOp::Shr, filled, distance);
+            filled = self.b.binary(BinaryOp::Or, filled, below);
         }
-        // What is left is the highest bit itself, or 0.
-        let bits = self.b.binary(BinaryOp::Add, bits, left);
-        if is_short {
-            // The verifier does not know of every number of 32 bits that it is one.
-            return self.b.binary_imm(BinaryOp::And, bits, u64::from(HISTOGRAM_BUCKETS) - 1);
+        let halves = self.b.binary_imm(BinaryOp::Shr, filled, 1);
+        let halves = self.b.binary_imm(BinaryOp::And, halves, bytes(0x55));
+        let pairs = self.b.binary(BinaryOp::Sub, filled, halves);
+        let upper = self.b.binary_imm(BinaryOp::Shr, pairs, 2);
+        let upper = self.b.binary_imm(BinaryOp::And, upper, bytes(0x33));
+        let lower = self.b.binary_imm(BinaryOp::And, pairs, bytes(0x33));
+        let nibbles = self.b.binary(BinaryOp::Add, lower, upper);
+        let upper = self.b.binary_imm(BinaryOp::Shr, nibbles, 4);
+        let both = self.b.binary(BinaryOp::Add, nibbles, upper);
+        let counts = self.b.binary_imm(BinaryOp::And, both, bytes(0x0f));
+        // The highest byte of the product is the sum of all.
+        let sum = self.b.binary_imm(BinaryOp::Mul, counts, bytes(0x01));
+        let mut bits = self.b.binary_imm(BinaryOp::Shr, sum, width - 8);
+        if !is_short {
+            // 64 bits count in the last bucket, too.
+            let beyond = self.b.binary_imm(BinaryOp::Shr, bits, HISTOGRAM_BUCKETS.ilog2().into());
+            bits = self.b.binary(BinaryOp::Sub, bits, beyond);
         }
-        let (count, last) =
-            (self.b.number(HISTOGRAM_BUCKETS.into()), self.b.number(u64::from(HISTOGRAM_BUCKETS) - 1));
-        self.select(CondOp::Lt, bits, count, bits, last)
+        // The verifier is shown that this is a bucket.
+        self.b.binary_imm(BinaryOp::And, bits, u64::from(HISTOGRAM_BUCKETS) - 1)
     }
 
     /// `emit NAME { … }`: the record is made on the stack, and the kernel copies it. One that finds no room is counted.

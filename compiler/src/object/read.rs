@@ -9,7 +9,7 @@ use ::object::read::elf::{ElfFile64, ElfSection64, ElfSymbol64, FileHeader};
 use ::object::{
     Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SymbolKind,
 };
-use tcpc_stdlib::kernel::ELF_SECTION;
+use tcpc_stdlib::kernel::{ELF_SECTION, VERIFIED_MAX};
 use tcpc_stdlib::kfunc::{Kfunc, kfunc};
 use tcpc_stdlib::manifest::{self, Manifest};
 
@@ -17,8 +17,6 @@ use super::{DataSection, ObjectError, ObjectFile, ResolvedRelocation, ResolvedTa
 use crate::bpf::Op;
 use crate::bpf::insn::{self, Insn, SLOT_SIZE};
 
-/// The most slots that the kernel takes (`BPF_COMPLEXITY_LIMIT_INSNS`).
-const SLOTS_MAX: u64 = 1_000_000;
 /// The most bytes of a data section that are read: far above what a policy needs.
 const DATA_MAX: u64 = 64 << 20;
 
@@ -117,7 +115,7 @@ fn program<'a, 'b>(elf: &'b Elf<'a>) -> Result<Program<'a, 'b>, ObjectError> {
     let section = elf.section_by_index(index).map_err(damaged)?;
     let (start, size) = (symbol.address(), symbol.size());
     let slot = SLOT_SIZE as u64;
-    if size > SLOTS_MAX * slot {
+    if size > VERIFIED_MAX as u64 * slot {
         return Err(ObjectError::TooLarge(name(&section)));
     }
     let bytes = slice(data(&section)?, start, size);

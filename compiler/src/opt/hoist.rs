@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use tcpc_stdlib::kernel::KernelVersion;
 
 use super::dom::dominators;
-use super::memory::{LoadKey, changes_socket, load_key, state_after, states};
+use super::memory::{LoadKey, holds_in, load_key, states};
 use crate::ir::{Block, Func, InstData, Placed, Terminator, ValueData};
 
 /// Runs the pass; the loads that it makes superfluous are left to [`super::reuse`].
@@ -21,11 +21,8 @@ pub fn hoist(func: &mut Func) {
     for block in func.reverse_postorder() {
         let mut state = states.at_entry(block);
         for &placed in &func.blocks[block].insts {
-            let inst = &func.insts[placed.inst];
-            if changes_socket(inst) {
-                state = state_after(placed.inst);
-            }
-            if let InstData::LoadField { field, word } = *inst
+            state.pass(func, &placed);
+            if let InstData::LoadField { field, word } = func.insts[placed.inst]
                 && field.since <= KernelVersion::FLOOR
             {
                 homes.entry(load_key(field, word, state)).or_default().push((block, placed));
@@ -44,8 +41,8 @@ pub fn hoist(func: &mut Func) {
             several |= block != home;
             home = common;
         }
-        let same_state = key.3.is_none_or(|state| states.at_exit(home) == state);
-        if several && !loads.iter().any(|&(block, _)| block == home) && same_state {
+        let holds = holds_in(&key, states.at_exit(home));
+        if several && !loads.iter().any(|&(block, _)| block == home) && holds {
             insert(func, home, placed);
         }
     }

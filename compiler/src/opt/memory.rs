@@ -1,17 +1,26 @@
 //! The state of the socket along the paths: which loads of a field that can change see the same value.
 //!
 //! A state is a number. A helper call or a write to the context begins a new one, and so does a block
-//! that paths with different states lead to.
+//! that paths with different states lead to. So it is with stretches, between which nothing that was loaded is kept.
 
 use cranelift_entity::SecondaryMap;
 use tcpc_stdlib::field::{Field, Struct};
 
-use crate::ir::{Block, Func, InstData};
+use crate::ir::{Block, Func, InstData, Placed};
+
+/// What loads depend on, at a place of the program.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct State {
+    /// Fields that can change read the same in it.
+    socket: u32,
+    /// What was loaded in it is not loaded again.
+    stretch: u32,
+}
 
 /// The states at the borders of all blocks.
 pub struct States {
-    entry: SecondaryMap<Block, u32>,
-    exit: SecondaryMap<Block, u32>,
+    entry: SecondaryMap<Block, State>,
+    exit: SecondaryMap<Block, State>,
 }
 
 /// Computes the states. One pass is enough: every edge goes forward.
@@ -19,23 +28,25 @@ pub fn states(func: &Func) -> States {
     let order = func.reverse_postorder();
     let mut states = States { entry: SecondaryMap::new(), exit: SecondaryMap::new() };
     let mut reached: SecondaryMap<Block, bool> = SecondaryMap::new();
-    // A block's own state, where paths meet in it with different ones: no other begins with this number.
+    // A block's own numbers, where paths meet in it with different ones: no other state begins with these.
     let mut fresh = func.insts.len() as u32 + 1;
+    let mut meet = |known: &mut u32, other: u32| {
+        if *known != other {
+            *known = fresh;
+            fresh += 1;
+        }
+    };
     for &block in &order {
         let mut state = states.entry[block];
-        for placed in &func.blocks[block].insts {
-            if changes_socket(&func.insts[placed.inst]) {
-                state = placed.inst.as_u32() + 1;
-            }
-        }
+        func.blocks[block].insts.iter().for_each(|placed| state.pass(func, placed));
         states.exit[block] = state;
         for successor in func.successors(block) {
             if !reached[successor] {
                 reached[successor] = true;
                 states.entry[successor] = state;
-            } else if states.entry[successor] != state {
-                states.entry[successor] = fresh;
-                fresh += 1;
+            } else {
+                meet(&mut states.entry[successor].socket, state.socket);
+                meet(&mut states.entry[successor].stretch, state.stretch);
             }
         }
     }
@@ -44,18 +55,30 @@ pub fn states(func: &Func) -> States {
 
 impl States {
     /// The state at the beginning of a block.
-    pub fn at_entry(&self, block: Block) -> u32 {
+    pub fn at_entry(&self, block: Block) -> State {
         self.entry[block]
     }
 
     /// The state at the end of a block.
-    pub fn at_exit(&self, block: Block) -> u32 {
+    pub fn at_exit(&self, block: Block) -> State {
         self.exit[block]
     }
 }
 
+impl State {
+    /// Goes on behind an instruction.
+    pub fn pass(&mut self, func: &Func, placed: &Placed) {
+        let number = placed.inst.as_u32() + 1;
+        match &func.insts[placed.inst] {
+            InstData::Forget => self.stretch = number,
+            inst if changes_socket(inst) => self.socket = number,
+            _ => {}
+        }
+    }
+}
+
 /// Whether fields that can change may read differently after an instruction.
-pub fn changes_socket(inst: &InstData) -> bool {
+fn changes_socket(inst: &InstData) -> bool {
     match inst {
         InstData::Call { helper, .. } => !helper.is_constant(),
         InstData::StoreField { .. } => true,
@@ -63,17 +86,17 @@ pub fn changes_socket(inst: &InstData) -> bool {
     }
 }
 
-/// The state that begins with an instruction that changes the socket.
-pub fn state_after(inst: crate::ir::Inst) -> u32 {
-    inst.as_u32() + 1
-}
-
-/// What a load of a field depends on: its place, and the state if it can change. The pointer to its structure
-/// is the same throughout one run.
-pub type LoadKey = (Struct, u16, u8, Option<u32>);
+/// What a load of a field depends on: its place, the stretch, and the state of the socket if the field can change. The
+/// pointer to its structure is the same throughout one run.
+pub type LoadKey = (Struct, u16, u8, u32, Option<u32>);
 
 /// The key of a field's word in a state.
-pub fn load_key(field: &Field, word: u8, state: u32) -> LoadKey {
+pub fn load_key(field: &Field, word: u8, state: State) -> LoadKey {
     let fixed = field.stable && !field.writable;
-    (field.of, field.offset, word, (!fixed).then_some(state))
+    (field.of, field.offset, word, state.stretch, (!fixed).then_some(state.socket))
+}
+
+/// Whether the load of a key gives the same at another place, in that state.
+pub fn holds_in(key: &LoadKey, state: State) -> bool {
+    key.3 == state.stretch && key.4.is_none_or(|socket| socket == state.socket)
 }

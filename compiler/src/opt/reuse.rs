@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cranelift_entity::SecondaryMap;
 
 use super::dom::dominators;
-use super::memory::{LoadKey, changes_socket, load_key, state_after, states};
+use super::memory::{LoadKey, State, load_key, states};
 use crate::ir::{BinaryOp, Block, Func, InstData, Map, UnaryOp, Value};
 
 /// What makes two values equal.
@@ -18,8 +18,8 @@ enum Key {
     Unary(UnaryOp, Value),
     Binary(BinaryOp, Value, Value),
     /// A row in a state: calls may make rows.
-    LookUp(Map, Vec<Value>, u32),
-    LookUpSock(Map, u32),
+    LookUp(Map, Vec<Value>, State),
+    LookUpSock(Map, State),
 }
 
 /// Runs the pass.
@@ -33,11 +33,8 @@ pub fn reuse(func: &mut Func) {
         let mut kept = Vec::new();
         for placed in std::mem::take(&mut func.blocks[block].insts) {
             func.insts[placed.inst].map_operands(|value| same[value].unwrap_or(value));
-            let inst = &func.insts[placed.inst];
-            if changes_socket(inst) {
-                state = state_after(placed.inst);
-            }
-            let key = key(inst, state);
+            state.pass(func, &placed);
+            let key = key(&func.insts[placed.inst], state);
             if let (Some(key), Some(result)) = (key, placed.result) {
                 let equals = known.entry(key).or_default();
                 if let Some(&(_, value)) = equals.iter().find(|(home, _)| dominators.dominates(*home, block))
@@ -54,7 +51,7 @@ pub fn reuse(func: &mut Func) {
     }
 }
 
-fn key(inst: &InstData, state: u32) -> Option<Key> {
+fn key(inst: &InstData, state: State) -> Option<Key> {
     match *inst {
         InstData::Const(number) => Some(Key::Const(number)),
         InstData::LoadField { field, word } => Some(Key::Load(load_key(field, word, state))),

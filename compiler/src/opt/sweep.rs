@@ -1,4 +1,4 @@
-//! Drops instructions whose result nobody uses and that have no effect.
+//! Drops instructions whose result nobody uses and that have no effect; what only told earlier passes something is one.
 
 use cranelift_entity::SecondaryMap;
 

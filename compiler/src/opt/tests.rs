@@ -195,6 +195,52 @@ fn delivered(b: &mut Builder) -> Value {
     b.value(InstData::LoadMember { field: field("delivered"), base })
 }
 
+/// A function that loads the port, and again after what `between` does.
+fn port_twice(between: impl Fn(&mut Builder)) -> Builder {
+    let mut b = Builder::new();
+    let first = b.field(field("remote_port"), 0);
+    reply(&mut b, first);
+    between(&mut b);
+    let again = b.field(field("remote_port"), 0);
+    reply(&mut b, again);
+    b
+}
+
+#[test]
+fn reuse_loads_anew_what_was_forgotten() {
+    let loads = |b| after(b, reuse::reuse).matches("field remote_port").count();
+    assert_eq!(loads(port_twice(|_| {})), 1);
+    assert_eq!(loads(port_twice(|b| b.effect(InstData::Forget))), 2);
+    // On one of two ways is enough: where they meet nobody knows which it was.
+    let on_one_way = |b: &mut Builder| {
+        let mark = b.field(field("mss_cache"), 0);
+        let (_, no) = branch(b, CondOp::Eq, mark, 1);
+        b.effect(InstData::Forget);
+        b.jump(no);
+        b.switch_to(no);
+    };
+    assert_eq!(loads(port_twice(on_one_way)), 2);
+}
+
+#[test]
+fn sweep_drops_what_only_told_passes_something() {
+    assert!(!after(port_twice(|b| b.effect(InstData::Forget)), sweep::sweep).contains("forget"));
+}
+
+#[test]
+fn little_is_loaded_anew_in_a_long_program() {
+    let forgotten = |count| {
+        let many = |b: &mut Builder| {
+            for number in 0..count {
+                reply_number(b, number);
+                b.forget_sometimes();
+            }
+        };
+        port_twice(many).finish().to_string().matches("forget").count()
+    };
+    assert_eq!([forgotten(100), forgotten(200), forgotten(2_000)], [0, 1, 15]);
+}
+
 #[test]
 fn reuse_looks_for_the_socket_once_and_loads_its_members_anew() {
     let mut b = Builder::new();
@@ -274,6 +320,24 @@ fn hoist_loads_before_the_fork_what_both_arms_load() {
     assert_eq!(text.matches("field snd_cwnd").count(), 2, "{text}");
     let text = after(two_arms("remote_port", true), hoist::hoist);
     assert_eq!(text.matches("field remote_port").count(), 3, "{text}");
+}
+
+#[test]
+fn hoist_does_not_load_what_is_forgotten_before_it_is_used() {
+    let mut b = Builder::new();
+    let op = b.field(field("op"), 0);
+    let (_, other) = branch(&mut b, CondOp::Eq, op, 1);
+    let mark = b.field(field("mss_cache"), 0);
+    let (_, no) = branch(&mut b, CondOp::Eq, mark, 1);
+    let before = b.field(field("remote_port"), 0);
+    reply(&mut b, before);
+    b.switch_to(no);
+    b.effect(InstData::Forget);
+    let after_it = b.field(field("remote_port"), 0);
+    reply(&mut b, after_it);
+    b.switch_to(other);
+    let unchanged = b.func().to_string();
+    assert_eq!(after(b, hoist::hoist), unchanged);
 }
 
 #[test]

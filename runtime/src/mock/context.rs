@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use tcpc_stdlib::event::Event;
 use tcpc_stdlib::field::{Field, Order, Struct, kernel_field, members};
-use tcpc_stdlib::header::{segment, segment_with};
 use tcpc_stdlib::kernel::{AF_INET, LOOPBACK4_IPV6, REPLY_OFFSET};
 
 use tcpc_lang::hir::{Role, Value};
@@ -89,13 +88,7 @@ impl MockSock {
     fn of_segment(&self, name: &str) -> Option<u64> {
         let (outgoing, event) = (self.outgoing.as_ref()?, self.event?);
         match name {
-            // A segment of the same kind can have others, such as PSH.
-            "skb_tcp_flags" => {
-                let given = self.raw(name);
-                let meant = segment_with(given as u8).or_else(|| segment("established"));
-                let is_it = given != 0 && meant == Some(outgoing.segment);
-                Some(if is_it { given } else { outgoing.flags().into() })
-            }
+            "skb_tcp_flags" => Some(outgoing.flags),
             "skb_len" => Some(self.raw(name) + outgoing.header_length(event) as u64),
             _ => None,
         }

@@ -27,8 +27,11 @@ const OWN: &[u8] = &[NOP, NOP, 8, 10, 0, 0, 0, 1, 0, 0, 0, 1];
 /// A segment on its way out, in `hdr_opt_len` and `write_hdr_opt`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outgoing {
-    /// What it is. Where the kernel computes the segment size it is what is to come.
+    /// The kind by which the kernel makes its header: one that ends a connection is made like those before it. Where
+    /// the kernel computes the segment size it is what is to come.
     pub segment: &'static Segment,
+    /// The flags of its header, as `skb_tcp_flags` shows them.
+    pub flags: u64,
     /// `mode` of the event.
     mode: u32,
     /// Its options so far, the kernel's own first.
@@ -45,15 +48,16 @@ impl Outgoing {
         self.mode != MODE_SEGMENT_SIZE
     }
 
-    /// The flags of its header.
-    pub fn flags(&self) -> u8 {
-        self.segment.flags | if self.segment.flags & SYN == 0 { ACK } else { 0 }
-    }
-
     /// Its length beside its data: before the header is there, 0.
     pub fn header_length(&self, event: &Event) -> usize {
         if event.name == "hdr_opt_len" { 0 } else { TCP_HEADER + self.options.len() + self.room }
     }
+}
+
+/// The flags that a segment of a kind has at least.
+fn usual_flags(segment: &Segment) -> u64 {
+    let acknowledges = if segment.flags & SYN == 0 { ACK } else { 0 };
+    (segment.flags | acknowledges).into()
 }
 
 impl MockSock {
@@ -70,19 +74,23 @@ impl MockSock {
             "write_hdr_opt" => true,
             _ => return None,
         };
-        let by_flags = || segment_with(self.raw("skb_tcp_flags") as u8).or_else(|| segment("established"));
-        let found = match mode {
+        let given = self.raw("skb_tcp_flags");
+        let meant = segment_with(given as u8);
+        let sent = match mode {
             MODE_SEGMENT_SIZE => segment("established"),
             MODE_COOKIE => segment("synack"),
-            _ => sent.or_else(by_flags),
+            _ => sent,
         };
-        let segment = found?;
+        let segment = sent.or(meant).or_else(|| segment("established"))?;
+        // A segment of the same kind can have other flags, such as PSH.
+        let fit = given != 0 && (sent.is_none() || meant == sent);
+        let flags = if fit { given } else { usual_flags(segment) };
         let options = if segment.flags & SYN != 0 { OWN_OF_SYN } else { OWN }.to_vec();
         // The sum of what was reserved is rounded up to words.
         let before = self.outgoing.as_ref().filter(|_| writes).map_or(0, |before| before.reserved);
         let reserved = before.next_multiple_of(4);
         let room = if writes { reserved } else { usize::from(SPACE_MAX) - options.len() };
-        Some(Outgoing { segment, mode, options, room, reserved })
+        Some(Outgoing { segment, flags, mode, options, room, reserved })
     }
 
     /// What of the room nobody wrote becomes padding.
@@ -93,9 +101,15 @@ impl MockSock {
         }
     }
 
-    /// The segment that goes out in the current event.
-    pub fn segment(&self) -> Option<&'static Segment> {
+    /// The kind by which the kernel makes the segment that goes out in the current event.
+    pub(super) fn segment(&self) -> Option<&'static Segment> {
         self.outgoing.as_ref().map(|outgoing| outgoing.segment)
+    }
+
+    /// What a policy calls the segment that goes out in the current event, by its flags: one with RST has no name.
+    pub fn named_segment(&self) -> Option<&'static Segment> {
+        let outgoing = self.outgoing.as_ref()?;
+        if outgoing.is_segment() { segment_with(outgoing.flags as u8) } else { Some(outgoing.segment) }
     }
 
     /// Whether room was reserved in the segment that goes out.

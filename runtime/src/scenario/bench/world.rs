@@ -44,7 +44,7 @@ impl<E: Engine> eval::World for Bench<'_, E> {
     }
 
     fn segment(&mut self) -> Option<&'static Segment> {
-        self.world.sock.segment()
+        self.world.sock.named_segment()
     }
 
     fn header_options(&mut self) -> Vec<Vec<u8>> {
