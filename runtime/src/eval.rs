@@ -31,8 +31,9 @@ pub trait World {
     fn syn_tos(&mut self) -> u8;
     /// Whether the kernel has something that not every kernel has.
     fn has(&mut self, feature: &Feature) -> bool;
-    /// The segment that goes out, if one does.
-    fn segment(&mut self) -> Option<&'static Segment>;
+    /// Whether a segment goes out that is one of these. Where the kernel computes the segment size it is any that
+    /// carries data.
+    fn is_segment(&mut self, segments: &[&'static Segment]) -> bool;
     /// Where TCP header options are looked for, in this order: the options in the segments at hand.
     fn header_options(&mut self) -> Vec<Vec<u8>>;
     /// Nanoseconds since boot.
@@ -184,9 +185,7 @@ impl<'a, W: World> Evaluator<'a, W> {
             ExprKind::IsRole(role) => u64::from(self.world.role() == *role),
             ExprKind::Sampled(share) => u64::from(u64::from(draw(self.world.cookie())) < *share),
             ExprKind::KernelHas(feature) => u64::from(feature.is_everywhere() || self.world.has(feature)),
-            ExprKind::IsSegment(segments) => {
-                u64::from(self.world.segment().is_some_and(|segment| segments.contains(&segment)))
-            }
+            ExprKind::IsSegment(segments) => u64::from(self.world.is_segment(segments)),
             ExprKind::InMutable(element, set) => {
                 let member = match self.value(element)? {
                     Value::Ip(address) => address,

@@ -43,6 +43,10 @@ pub struct Segment {
     pub mask: u8,
     /// What they are.
     pub flags: u8,
+    /// Whether it can be as large as a segment gets. Where the kernel computes how large that is ([`MODE_SEGMENT_SIZE`],
+    /// `tcp_current_mss`), there is no segment yet, and room for the options of each of these must be asked for: the
+    /// device refuses a segment without it, and the kernel makes the same one again.
+    pub carries_data: bool,
     /// Bytes that the kernel's own options leave when it uses time stamps, as it does unless told otherwise.
     pub space: u8,
     /// The event in which an option on it is seen by the end that receives it.
@@ -58,10 +62,10 @@ pub struct Segment {
 /// Every kind of segment, each at most one.
 #[rustfmt::skip]
 pub const SEGMENTS: &[Segment] = &[
-    Segment { name: "syn",         mask: SYN | ACK,       flags: SYN,       space: 20, received_in: "passive_established", enabled_in: &["tcp_connect"], from_request: false, doc: "A client's first segment, and each time it is sent again." },
-    Segment { name: "synack",      mask: SYN | ACK,       flags: SYN | ACK, space: 20, received_in: "active_established", enabled_in: &["tcp_listen"], from_request: true, doc: "A server's answer to a SYN, SYN cookies included; only of sockets that began to listen after the policy was attached." },
-    Segment { name: "established", mask: SYN | FIN | RST, flags: 0,         space: 28, received_in: "parse_hdr_opt", enabled_in: ESTABLISHED, from_request: false, doc: "Every segment after the handshake but the FIN, with data or without." },
-    Segment { name: "fin",         mask: SYN | FIN | RST, flags: FIN,       space: 28, received_in: "parse_hdr_opt", enabled_in: ESTABLISHED, from_request: false, doc: "The segment that ends a direction." },
+    Segment { name: "syn",         mask: SYN | ACK,       flags: SYN,       carries_data: false, space: 20, received_in: "passive_established", enabled_in: &["tcp_connect"], from_request: false, doc: "A client's first segment, and each time it is sent again." },
+    Segment { name: "synack",      mask: SYN | ACK,       flags: SYN | ACK, carries_data: false, space: 20, received_in: "active_established", enabled_in: &["tcp_listen"], from_request: true, doc: "A server's answer to a SYN, SYN cookies included; only of sockets that began to listen after the policy was attached." },
+    Segment { name: "established", mask: SYN | FIN | RST, flags: 0,         carries_data: true,  space: 28, received_in: "parse_hdr_opt", enabled_in: ESTABLISHED, from_request: false, doc: "Every segment after the handshake but the FIN, with data or without." },
+    Segment { name: "fin",         mask: SYN | FIN | RST, flags: FIN,       carries_data: true,  space: 28, received_in: "parse_hdr_opt", enabled_in: ESTABLISHED, from_request: false, doc: "The segment that ends a direction." },
 ];
 
 /// The segment that a policy calls `name`.

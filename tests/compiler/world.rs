@@ -45,7 +45,7 @@ impl<R: Reads> World for Bare<'_, R> {
     fn has(&mut self, _: &Feature) -> bool {
         unreachable!()
     }
-    fn segment(&mut self) -> Option<&'static Segment> {
+    fn is_segment(&mut self, _: &[&'static Segment]) -> bool {
         unreachable!()
     }
     fn header_options(&mut self) -> Vec<Vec<u8>> {

@@ -245,6 +245,28 @@ fn segments_leave_room_for_the_option() {
     assert_no_failures(&pins);
 }
 
+/// The last segment of a long answer carries data and the FIN: it is as long as the others, with the option.
+#[test]
+fn a_long_answer_that_ends_with_an_option_arrives() {
+    let Some(lab) = lab() else { return };
+    let pins = attach(&lab.client, "client", &format!("{PROBE}send probe on fin {{ id = 7 }}"));
+    for pair in Pair::NEAR {
+        let listener = listen(&lab, pair);
+        let client = dial(&lab.client, &lab, pair);
+        let (mut server, _) = listener.accept().unwrap();
+        fill(&client);
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        server.set_read_timeout(Some(SOON)).unwrap();
+        let mut all = Vec::new();
+        server.read_to_end(&mut all).unwrap();
+        assert!(all.len() > 1 << 20, "{} bytes", all.len());
+        let again = info_number(&client, std::mem::offset_of!(libc::tcp_info, tcpi_total_retrans));
+        assert_eq!(again, 0, "{pair:?}: segments that were sent again");
+    }
+    assert!(counters(&pins).unwrap().rules.iter().all(|rule| rule.hits == Some(2)));
+    assert_no_failures(&pins);
+}
+
 #[test]
 fn a_connection_that_is_drawn_sends_on_all_its_segments() {
     let Some(lab) = lab() else { return };

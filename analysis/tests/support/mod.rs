@@ -178,8 +178,8 @@ impl World for Flow {
     fn has(&mut self, _: &Feature) -> bool {
         true
     }
-    fn segment(&mut self) -> Option<&'static Segment> {
-        None
+    fn is_segment(&mut self, _: &[&'static Segment]) -> bool {
+        false
     }
     fn header_options(&mut self) -> Vec<Vec<u8>> {
         Vec::new()

@@ -141,18 +141,28 @@ impl Lowerer<'_> {
         whole
     }
 
-    /// Branches by the flags of the segment that goes out; the kernel shows none where it computes the segment size,
-    /// and those of `established` are none.
+    /// Branches by the flags of the segment that goes out. Where the kernel computes the segment size it shows none, and
+    /// the answer is yes if one of the segments carries data: `established` has none of the flags that are looked at.
     pub fn lower_is_segment(&mut self, segments: &[&'static Segment], yes: Block, no: Block) {
         let flags = self.b.field(context_field("skb_tcp_flags"), 0);
+        let mut answered = false;
         for segment in segments {
-            let next = self.b.new_block();
             let masked = self.b.binary_imm(BinaryOp::And, flags, segment.mask.into());
-            let wanted = self.b.number(segment.flags.into());
-            self.b.branch(CondOp::Eq, masked, wanted, yes, next);
-            self.b.switch_to(next);
+            self.go_on_unless(masked, segment.flags, yes);
+            answered |= segment.carries_data && segment.flags == 0;
+        }
+        if !answered && segments.iter().any(|segment| segment.carries_data) {
+            self.go_on_unless(flags, 0, yes);
         }
         self.b.jump(no);
+    }
+
+    /// Goes to a block if a number is this one.
+    fn go_on_unless(&mut self, number: Value, wanted: u8, yes: Block) {
+        let next = self.b.new_block();
+        let wanted = self.b.number(wanted.into());
+        self.b.branch(CondOp::Eq, number, wanted, yes, next);
+        self.b.switch_to(next);
     }
 
     /// Reserves room for an option, or writes it. A refusal is counted.

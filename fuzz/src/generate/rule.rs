@@ -124,8 +124,7 @@ impl Maker<'_> {
         let full = segments.iter().all(|segment| !segment.from_request);
         let receives = segments.iter().all(|segment| segment.from_request);
         let site = Site::new(events, full, receives);
-        let steady = Site { steady: true, state: false, ..site.clone() };
-        let condition = (!self.random.one_in(3)).then(|| self.when(&steady, 2));
+        let condition = (!self.random.one_in(3)).then(|| self.when(&site.steady(), 2));
         let names = segments.iter().map(|segment| segment.name).collect::<Vec<_>>().join(", ");
         let head = format!("{}send {} on {names}", self.label(), self.declared.headers[at].name);
         let values = self.header_values(&site, at);

@@ -1,7 +1,7 @@
 //! What a policy has declared so far, and what can be said in one place of it.
 
 use tcpc_stdlib::event::{Event, EventRole, Sock};
-use tcpc_stdlib::field::{Availability, FIELDS};
+use tcpc_stdlib::field::{Availability, FIELDS, Guard};
 use tcpc_stdlib::option::{OPTIONS, OptionValue, SockOption, Verdict};
 use tcpc_stdlib::unit::Type;
 
@@ -150,6 +150,17 @@ impl Site {
             names.extend(OPTIONS.iter().filter(readable).map(|option| (option.name.into(), option.ty)));
         }
         names
+    }
+
+    /// The same where it must always say the same, also when there is no segment yet: the condition of `send`.
+    pub fn steady(&self) -> Site {
+        let of_segment = |name: &str| {
+            FIELDS.iter().any(|field| field.name == name && field.guard == Guard::Skb)
+                || self.events.iter().any(|event| event.args.iter().any(|arg| arg.name == name))
+        };
+        let mut site = Site { steady: true, state: false, ..self.clone() };
+        site.names.retain(|(name, _)| !of_segment(name));
+        site
     }
 
     /// Whether every event of the place is one of these; all if there are none.

@@ -73,8 +73,8 @@ impl eval::World for Bench<'_> {
         feature.since <= self.host.version
     }
 
-    fn segment(&mut self) -> Option<&'static Segment> {
-        self.segment
+    fn is_segment(&mut self, segments: &[&'static Segment]) -> bool {
+        self.segment.is_some_and(|segment| segments.contains(&segment))
     }
 
     fn header_options(&mut self) -> Vec<Vec<u8>> {

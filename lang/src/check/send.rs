@@ -2,6 +2,7 @@
 
 use tcpc_stdlib::builtin::BuiltinId;
 use tcpc_stdlib::event::{Event, event};
+use tcpc_stdlib::field::Guard;
 use tcpc_stdlib::header::{SEGMENTS, Segment, segment};
 use tcpc_stdlib::unit::{Type, Unit};
 
@@ -13,6 +14,12 @@ use crate::ast::{Expr as Ast, Name};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, HeaderId, HeaderOption, Send, SendId, Value};
 use crate::source::Span;
+
+/// Why a condition cannot decide what is sent, and what to do instead.
+const BETWEEN: &str = "can change between reserving room and writing";
+const DRAW_ONCE: &str = "`sample 1%` before `when` draws once for each connection, `hash(remote_ip, remote_port)` always gives the same";
+const NO_SEGMENT: &str = "not known yet where the kernel computes how large segments can be";
+const NAME_IT: &str = "name the segments after `on`: `syn`, `synack`, `established`, `fin`";
 
 /// A rule that sends an option, for those after it.
 pub(super) struct Sent {
@@ -186,30 +193,28 @@ impl<'a> Checker<'a> {
         Some(fold::junction(true, parts, head))
     }
 
-    /// A condition is asked twice, for the room and for the writing: it must answer the same.
+    /// A condition is asked three times: for the segment size, for the room in a segment, and for the writing. It must
+    /// answer the same.
     pub(super) fn require_steady(&mut self, condition: &Expr) {
         let mut unsteady = None;
         condition.any(&mut |expr| {
-            match &expr.kind {
+            unsteady = match &expr.kind {
                 ExprKind::Call(id @ (BuiltinId::Random | BuiltinId::Sample | BuiltinId::Now), _) => {
                     let row = tcpc_stdlib::builtin::BUILTINS.iter().find(|row| row.id == *id);
-                    unsteady = Some((row.map_or("", |row| row.name), expr.span));
+                    Some((row.map_or("", |row| row.name), expr.span, BETWEEN, DRAW_ONCE))
                 }
-                ExprKind::Cell(..) => unsteady = Some((self.source.slice(expr.span), expr.span)),
-                _ => {}
-            }
+                ExprKind::Cell(..) => Some((self.source.slice(expr.span), expr.span, BETWEEN, DRAW_ONCE)),
+                ExprKind::Field(field) if field.guard == Guard::Skb => {
+                    Some((field.name, expr.span, NO_SEGMENT, NAME_IT))
+                }
+                ExprKind::Arg(..) => Some((self.source.slice(expr.span), expr.span, NO_SEGMENT, NAME_IT)),
+                _ => None,
+            };
             unsteady.is_some()
         });
-        let Some((name, span)) = unsteady else { return };
-        self.report(
-            Diagnostic::new(
-                Code::UnsteadySend,
-                format!("`{name}` cannot decide what is sent"),
-                span,
-                "can change between reserving room and writing",
-            )
-            .help("`sample 1%` before `when` draws once for each connection, `hash(remote_ip, remote_port)` always gives the same"),
-        );
+        let Some((name, span, why, help)) = unsteady else { return };
+        let message = format!("`{name}` cannot decide what is sent");
+        self.report(Diagnostic::new(Code::UnsteadySend, message, span, why).help(help));
     }
 
     /// Keeps a rule that sends.
@@ -222,63 +227,81 @@ impl<'a> Checker<'a> {
 
     /// The options of a segment must fit into what the kernel leaves.
     pub(super) fn check_header_space(&mut self) {
-        let mut problems = Vec::new();
-        for segment in SEGMENTS {
-            let mut always: Vec<(&HeaderOption, Span)> = Vec::new();
-            let mut ever: Vec<(&HeaderOption, Span)> = Vec::new();
-            for sent in self.sends.iter().filter(|sent| sent.segments.contains(&segment)) {
-                let Some(header) = self.program.headers.get(sent.header.index()) else { continue };
-                let is_new =
-                    |list: &[(&HeaderOption, Span)]| list.iter().all(|(known, _)| known.name != header.name);
-                if sent.condition.is_none() && is_new(&always) {
-                    always.push((header, sent.head));
-                }
-                if is_new(&ever) {
-                    ever.push((header, sent.head));
-                }
-            }
-            if let Some(problem) = overflow(segment, &always, true) {
-                problems.push(problem);
-            } else {
-                problems.extend(overflow(segment, &ever, false));
-            }
+        let mut problems: Vec<Diagnostic> = SEGMENTS
+            .iter()
+            .filter_map(|segment| {
+                let on = |sent: &Sent| sent.segments.contains(&segment);
+                let always = self.options_sent(|sent| on(sent) && sent.condition.is_none());
+                let who = || format!("the options on `{}`", segment.name);
+                overflow(segment.space, &always)
+                    .map(|at| no_room(Code::HeaderSpace, &who(), segment.space, &always, at))
+                    .or_else(|| {
+                        let ever = self.options_sent(on);
+                        let at = overflow(segment.space, &ever)?;
+                        Some(no_room(Code::HeaderMayNotFit, &who(), segment.space, &ever, at))
+                    })
+            })
+            .collect();
+        if problems.iter().all(|problem| problem.code != Code::HeaderSpace) {
+            problems.extend(self.no_room_for_data());
         }
         problems.into_iter().for_each(|problem| self.report(problem));
     }
+
+    /// Where the kernel computes how large segments can be, the options of all that carry data are in it at once.
+    fn no_room_for_data(&self) -> Option<Diagnostic> {
+        let kinds: Vec<&Segment> = SEGMENTS.iter().filter(|segment| segment.carries_data).collect();
+        let on = |sent: &Sent| kinds.iter().filter(|kind| sent.segments.contains(kind)).count();
+        let each_has_some =
+            kinds.iter().all(|kind| self.sends.iter().any(|sent| sent.segments.contains(kind)));
+        // What goes on all of them is counted with each.
+        let differ = self.sends.iter().any(|sent| (1..kinds.len()).contains(&on(sent)));
+        if !(each_has_some && differ) {
+            return None;
+        }
+        let space = kinds.iter().map(|kind| kind.space).min()?;
+        let options = self.options_sent(|sent| on(sent) > 0);
+        let at = overflow(space, &options)?;
+        let names = words::list(kinds.iter().map(|kind| kind.name), "and");
+        let who = format!("the options on {names} together");
+        Some(no_room(Code::HeaderSpace, &who, space, &options, at).note(
+            "where the kernel computes how large segments can be, it does not say which: there is to be room for all",
+        ))
+    }
+
+    /// The options of some rules that send, each once.
+    fn options_sent(&self, of: impl Fn(&Sent) -> bool) -> Vec<(&HeaderOption, Span)> {
+        let mut options: Vec<(&HeaderOption, Span)> = Vec::new();
+        for sent in self.sends.iter().filter(|sent| of(sent)) {
+            let Some(header) = self.program.headers.get(sent.header.index()) else { continue };
+            if options.iter().all(|(known, _)| known.name != header.name) {
+                options.push((header, sent.head));
+            }
+        }
+        options
+    }
 }
 
-/// What is wrong with the sum of these options, if anything.
-fn overflow(segment: &Segment, options: &[(&HeaderOption, Span)], always: bool) -> Option<Diagnostic> {
-    // The kernel rounds the sum up to words.
-    let length = |options: &[(&HeaderOption, Span)]| {
-        options.iter().map(|(header, _)| u32::from(header.length())).sum::<u32>().next_multiple_of(4)
-    };
-    let space = u32::from(segment.space);
-    let first = (1..=options.len()).find(|count| length(&options[..*count]) > space)?;
-    let (_, head) = options[first - 1];
+/// Bytes of these options together: the kernel rounds them up to words.
+fn length(options: &[(&HeaderOption, Span)]) -> u32 {
+    options.iter().map(|(header, _)| u32::from(header.length())).sum::<u32>().next_multiple_of(4)
+}
+
+/// The first of these options that there is no room for.
+fn overflow(space: u8, options: &[(&HeaderOption, Span)]) -> Option<usize> {
+    (0..options.len()).find(|&at| length(&options[..=at]) > u32::from(space))
+}
+
+/// That there is no room for one of some options.
+fn no_room(code: Code, who: &str, space: u8, options: &[(&HeaderOption, Span)], at: usize) -> Diagnostic {
     let total = length(options);
-    let (code, message) = match always {
-        true => (
-            Code::HeaderSpace,
-            format!("the options on `{}` take {total} bytes, and the kernel leaves {space}", segment.name),
-        ),
-        false => (
-            Code::HeaderMayNotFit,
-            format!(
-                "the options on `{}` can take {total} bytes, and the kernel leaves {space}",
-                segment.name
-            ),
-        ),
-    };
-    let mut diagnostic = Diagnostic::new(code, message, head, "no room for this one");
-    for (header, place) in &options[..first - 1] {
+    let take = if code == Code::HeaderSpace { "take" } else { "can take" };
+    let message = format!("{who} {take} {total} bytes, and the kernel leaves {space}");
+    let mut diagnostic = Diagnostic::new(code, message, options[at].1, "no room for this one");
+    for (header, place) in &options[..at] {
         diagnostic = diagnostic.label(*place, format!("takes {} bytes", header.length()));
     }
-    Some(
-        diagnostic
-            .note(
-                "a header has 40 bytes for options; the kernel's own, time stamps among them, take the rest",
-            )
-            .help("make the options shorter, or send some of them on other segments"),
-    )
+    diagnostic
+        .note("a header has 40 bytes for options; the kernel's own, time stamps among them, take the rest")
+        .help("make the options shorter, or send some of them on other segments")
 }

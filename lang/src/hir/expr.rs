@@ -78,7 +78,7 @@ pub enum ExprKind {
     /// Whether the kernel has something: decided when the program is loaded, and never before.
     KernelHas(Feature),
     /// Whether the segment that goes out is one of these. Where the kernel computes the segment size
-    /// ([`MODE_SEGMENT_SIZE`](tcpc_stdlib::header::MODE_SEGMENT_SIZE)) it is `established`.
+    /// ([`MODE_SEGMENT_SIZE`](tcpc_stdlib::header::MODE_SEGMENT_SIZE)) it is any that carries data.
     IsSegment(Vec<&'static Segment>),
     /// Whether the segment that came in has a TCP header option, of the length that is declared. In `passive_established`
     /// the SYN is looked at first, in the events of a SYN-ACK only the SYN. In a test, after a segment was sent:

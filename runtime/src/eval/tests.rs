@@ -46,8 +46,8 @@ impl World for Still {
     fn has(&mut self, feature: &Feature) -> bool {
         feature.name != "rto_max"
     }
-    fn segment(&mut self) -> Option<&'static Segment> {
-        header::segment("fin")
+    fn is_segment(&mut self, segments: &[&'static Segment]) -> bool {
+        header::segment("fin").is_some_and(|segment| segments.contains(&segment))
     }
     fn header_options(&mut self) -> Vec<Vec<u8>> {
         vec![vec![1, 1, 254, 4, 0x12, 0x34, 28, 4, 0x81, 0x2c, 0, 254, 5, 0xcc, 0x01, 7]]

@@ -91,8 +91,8 @@ impl<O: Observer> eval::World for Scene<'_, O> {
         feature.since <= self.world.kernel.version
     }
 
-    fn segment(&mut self) -> Option<&'static Segment> {
-        self.world.sock.named_segment()
+    fn is_segment(&mut self, segments: &[&'static Segment]) -> bool {
+        self.world.sock.is_segment(segments)
     }
 
     /// A server that is established looks at the SYN first, then at the segment that ended the handshake; a SYN-ACK that
@@ -103,7 +103,7 @@ impl<O: Observer> eval::World for Scene<'_, O> {
         match self.event.name {
             "passive_established" => sock.syn_options().into_iter().chain([at_hand()]).collect(),
             "hdr_opt_len" | "write_hdr_opt" => {
-                let answers = sock.named_segment().is_some_and(|segment| segment.from_request);
+                let answers = sock.segment().is_some_and(|segment| segment.from_request);
                 sock.syn_options().filter(|_| answers).into_iter().collect()
             }
             _ => vec![at_hand()],

@@ -102,14 +102,18 @@ impl MockSock {
     }
 
     /// The kind by which the kernel makes the segment that goes out in the current event.
-    pub(super) fn segment(&self) -> Option<&'static Segment> {
+    pub fn segment(&self) -> Option<&'static Segment> {
         self.outgoing.as_ref().map(|outgoing| outgoing.segment)
     }
 
-    /// What a policy calls the segment that goes out in the current event, by its flags: one with RST has no name.
-    pub fn named_segment(&self) -> Option<&'static Segment> {
-        let outgoing = self.outgoing.as_ref()?;
-        if outgoing.is_segment() { segment_with(outgoing.flags as u8) } else { Some(outgoing.segment) }
+    /// Whether the segment that goes out in the current event is one of these, by its flags: one with RST is none. Where
+    /// the kernel computes the segment size it is any that carries data.
+    pub fn is_segment(&self, segments: &[&Segment]) -> bool {
+        let Some(outgoing) = &self.outgoing else { return false };
+        if !outgoing.is_segment() {
+            return segments.iter().any(|segment| segment.carries_data);
+        }
+        segment_with(outgoing.flags as u8).is_some_and(|segment| segments.contains(&segment))
     }
 
     /// Whether room was reserved in the segment that goes out.

@@ -43,8 +43,8 @@ impl<E: Engine> eval::World for Bench<'_, E> {
         feature.since <= self.world.kernel.version
     }
 
-    fn segment(&mut self) -> Option<&'static Segment> {
-        self.world.sock.named_segment()
+    fn is_segment(&mut self, segments: &[&'static Segment]) -> bool {
+        self.world.sock.is_segment(segments)
     }
 
     fn header_options(&mut self) -> Vec<Vec<u8>> {
