@@ -212,7 +212,7 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// In words: the model cannot run the program.
     pub fn replay(&mut self) -> Result<Vec<Difference>, String> {
-        self.collect();
+        self.collect().map_err(|skip| skip.reason)?;
         if !reads::is_repeatable(self.program) {
             return Ok(Vec::new());
         }
@@ -230,9 +230,10 @@ impl<'a> Bench<'a> {
     }
 
     /// Takes what the recorder has.
-    fn collect(&mut self) {
-        let seen = self.recorder.take();
+    fn collect(&mut self) -> Result<(), Skip> {
+        let seen = self.recorder.take().map_err(|error| Skip::new(error.to_string()))?;
         self.keep(seen);
+        Ok(())
     }
 
     fn keep(&mut self, seen: Vec<Seen>) {
@@ -244,7 +245,7 @@ impl<'a> Bench<'a> {
     fn find_within(&mut self, time: Duration, wanted: impl Fn(&Seen) -> bool) -> Result<Option<usize>, Skip> {
         let deadline = Instant::now() + time;
         loop {
-            if let Some(at) = self.find(&wanted) {
+            if let Some(at) = self.find(&wanted)? {
                 return Ok(Some(at));
             }
             if Instant::now() >= deadline {
@@ -256,11 +257,12 @@ impl<'a> Bench<'a> {
     }
 
     /// The first event of the connection at hand that the test did not fire yet.
-    fn find(&mut self, wanted: impl Fn(&Seen) -> bool) -> Option<usize> {
-        self.collect();
-        let cookies = &self.connections.get(&self.current)?.cookies;
-        let of_ours = |seen: &Seen| cookies.contains(&seen.before.cookie);
-        (0..self.log.len()).find(|at| !self.taken[*at] && of_ours(&self.log[*at]) && wanted(&self.log[*at]))
+    fn find(&mut self, wanted: impl Fn(&Seen) -> bool) -> Result<Option<usize>, Skip> {
+        self.collect()?;
+        let Some(connection) = self.connections.get(&self.current) else { return Ok(None) };
+        let of_ours = |seen: &Seen| connection.cookies.contains(&seen.before.cookie);
+        let fits = |at: &usize| !self.taken[*at] && of_ours(&self.log[*at]) && wanted(&self.log[*at]);
+        Ok((0..self.log.len()).find(fits))
     }
 
     /// The test fired this event.

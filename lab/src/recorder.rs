@@ -16,6 +16,7 @@ mod layout;
 mod program;
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 use tcpc_loader::observe::{Observer, Ring, Section};
 use tcpc_loader::{AttachRequest, Attached, LoaderError, attach};
 use tcpc_stdlib::event::{Event, event_by_number};
-use tcpc_stdlib::kernel::KernelVersion;
+use tcpc_stdlib::kernel::{KernelVersion, RINGBUF_HEADER};
 use tcpc_stdlib::manifest::COUNTER_SECTION;
 
 use crate::cgroups::Cgroups;
@@ -133,9 +134,19 @@ impl Recorder {
     }
 
     /// Events that are over, in their order. An event of which only the first half is there comes with the next call.
-    pub fn take(&mut self) -> Vec<Seen> {
+    ///
+    /// # Errors
+    /// The ring buffer was full: there may have been more.
+    pub fn take(&mut self) -> Result<Vec<Seen>, LoaderError> {
         let mut seen = Vec::new();
+        let mut taken = 0;
         while let Some(bytes) = self.ring.take() {
+            let one = bytes.len() + RINGBUF_HEADER as usize;
+            taken += one;
+            if taken + one > RING_BYTES as usize {
+                let error = io::Error::other("there were more events than there is room for");
+                return Err(LoaderError::System { doing: "record events".into(), error });
+            }
             let Some((phase, snapshot)) = decode::snapshot(&bytes, self.version, self.counters) else {
                 continue;
             };
@@ -153,20 +164,20 @@ impl Recorder {
                 }
             }
         }
-        seen
+        Ok(seen)
     }
 
     /// As [`Recorder::take`], and waits until there is something, but not longer than until the deadline.
     ///
     /// # Errors
-    /// The system refuses.
+    /// As there, and if the system refuses.
     pub fn wait(&mut self, deadline: Instant) -> Result<Vec<Seen>, LoaderError> {
-        let seen = self.take();
+        let seen = self.take()?;
         let left = deadline.saturating_duration_since(Instant::now());
         if !seen.is_empty() || left.is_zero() {
             return Ok(seen);
         }
         self.ring.wait(left.min(Duration::from_millis(50)))?;
-        Ok(self.take())
+        self.take()
     }
 }

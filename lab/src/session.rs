@@ -124,16 +124,16 @@ impl<'a> Session<'a> {
             // A policy may well make a connection fail: what it saw of it is compared all the same.
             found.whole += usize::from(self.connect(contact, at).is_ok());
             std::thread::sleep(QUIET);
-            self.collect(at);
+            self.collect(at)?;
         }
         // Sockets that still send something go on raising events: what is kept is read between two of them.
         let last = contacts.len().saturating_sub(1);
         let mut kept = None;
         for _ in 0..ATTEMPTS {
             std::thread::sleep(QUIET);
-            self.collect(last);
+            self.collect(last)?;
             let (before, read) = (self.log.len(), self.twin.read(&self.attached.pins, &mut self.records)?);
-            self.collect(last);
+            self.collect(last)?;
             if self.log.len() == before {
                 kept = Some(read);
                 break;
@@ -152,8 +152,9 @@ impl<'a> Session<'a> {
         Ok(found)
     }
 
-    fn collect(&mut self, at: usize) {
-        self.log.extend(self.recorder.take().into_iter().map(|seen| (seen, at)));
+    fn collect(&mut self, at: usize) -> Result<(), LoaderError> {
+        self.log.extend(self.recorder.take()?.into_iter().map(|seen| (seen, at)));
+        Ok(())
     }
 
     fn connect(&mut self, contact: &Contact, at: usize) -> io::Result<()> {

@@ -72,23 +72,36 @@ impl State {
             (Some(a), Some(b)) => Some(a.join(b)),
             _ => None,
         };
+        // Places that held one value on this path and one on the other hold one still.
+        let origin = |mine: Value, theirs: Value| {
+            let is_it = |pair: (Option<Value>, Option<Value>)| pair == (Some(mine), Some(theirs));
+            Origin::Join(slot, self.places().zip(other.places()).position(is_it).unwrap_or(0))
+        };
         let mut registers = self.registers;
-        for (place, (mine, theirs)) in registers.iter_mut().zip(other.registers).enumerate() {
-            *mine = mine.join(theirs, Origin::Join(slot, place), numbers);
+        for (mine, theirs) in registers.iter_mut().zip(other.registers) {
+            let before = *mine;
+            *mine = before.join(theirs, || origin(before, theirs), numbers);
         }
         let mut frame = self.frame.clone();
         if !Rc::ptr_eq(&frame, &other.frame) && frame != other.frame {
-            for (at, (mine, theirs)) in
-                Rc::make_mut(&mut frame).iter_mut().zip(other.frame.iter()).enumerate()
-            {
-                *mine = mine.join(*theirs, Origin::Join(slot, registers.len() + at), numbers);
+            for (mine, theirs) in Rc::make_mut(&mut frame).iter_mut().zip(other.frame.iter()) {
+                *mine = mine.join(*theirs, origin, numbers);
             }
         }
         let lock = if self.lock == other.lock { self.lock } else { Lock::Unclear };
         State { registers, frame, lock, events: self.events.join(other.events) }
     }
 
-    /// Replaces every copy of the pointer of this origin by what it points to, or by NULL.
+    /// What every place holds: the registers, then the slots of the frame that hold one value.
+    fn places(&self) -> impl Iterator<Item = Option<Value>> {
+        let slots = self.frame.iter().map(|slot| match slot {
+            Slot::Whole(value) => Some(*value),
+            Slot::Bytes(_) => None,
+        });
+        self.registers.iter().copied().map(Some).chain(slots)
+    }
+
+    /// Replaces every pointer of this origin by what it points to, or by NULL.
     pub fn settle(&mut self, origin: Origin, found: bool) {
         let settled = |value: &mut Value| match *value {
             Value::Maybe { to, origin: of } if of == origin => {
@@ -158,9 +171,14 @@ impl Slot {
         }
     }
 
-    fn join(self, other: Slot, origin: Origin, numbers: impl Fn(Value) -> Option<Scalar>) -> Slot {
+    fn join(
+        self,
+        other: Slot,
+        origin: impl Fn(Value, Value) -> Origin,
+        numbers: impl Fn(Value) -> Option<Scalar>,
+    ) -> Slot {
         match (self, other) {
-            (Slot::Whole(a), Slot::Whole(b)) => match a.join(b, origin, numbers) {
+            (Slot::Whole(a), Slot::Whole(b)) => match a.join(b, || origin(a, b), numbers) {
                 Value::Nothing => Slot::Bytes(0),
                 value => Slot::Whole(value),
             },

@@ -488,6 +488,16 @@ fn look_ups_are_checked_for_null() {
 }
 
 #[test]
+fn copies_of_a_row_are_checked_together_where_paths_meet() {
+    let compared = |copy| vec![jmp_imm(JmpOp::Eq, copy, 0, 1), ldx(Size::DW, 1, 0, 0)];
+    let both_ways = vec![jmp_imm(JmpOp::Eq, 0, 0, 2), mov64_reg(7, 0), ja(1), mov64_reg(7, 0)];
+    accepts(always(join([look_up(), both_ways.clone(), compared(7)])));
+    // Another row says nothing of this one.
+    let other = join([look_up(), vec![mov64_reg(8, 0)]]);
+    refuses(always(join([other, look_up(), both_ways, compared(8)])), "not checked for NULL");
+}
+
+#[test]
 fn map_values_end_where_they_end() {
     let access = |insn| always(join([look_up(), vec![jmp_imm(JmpOp::Eq, 0, 0, 1), insn]]));
     accepts(access(ldx(Size::DW, 1, 0, 8)));

@@ -30,7 +30,7 @@ pub enum Value {
     Maybe {
         /// What it points to if it is not NULL.
         to: Target,
-        /// Where it came from: all of one origin are the same pointer, and are checked for NULL together.
+        /// Where it came from: of one origin all are NULL or none is, and they are checked together.
         origin: Origin,
     },
     /// The kernel's own context, which kernel functions take.
@@ -53,7 +53,7 @@ pub enum Target {
 pub enum Origin {
     /// The instruction at this slot.
     Slot(usize),
-    /// Paths that met at a slot, of which some knew more of this place.
+    /// Paths that met at a slot, of which some knew more of this place, and of those that held the same on each path.
     Join(usize, Place),
 }
 
@@ -134,9 +134,8 @@ impl Value {
     /// What paths meet with of which one knows a pointer, and the other knows it to be NULL, or does not know
     /// one from the other.
     ///
-    /// On each path the kernel knows no less, so that it decides or refines the same compare. Copies are not
-    /// known to be equal any more.
-    fn join_pointers(self, other: Value, origin: Origin) -> Option<Value> {
+    /// On each path the kernel knows no less, so that it decides or refines the same compare.
+    fn join_pointers(self, other: Value, origin: impl Fn() -> Origin) -> Option<Value> {
         let is_null = |value| matches!(value, Value::Scalar(scalar) if scalar.known() == Some(0));
         let to = match (self.target(), other.target()) {
             (Some(a), Some(b)) if a == b => a,
@@ -144,11 +143,16 @@ impl Value {
             (None, Some(to)) if is_null(self) => to,
             _ => return None,
         };
-        Some(Value::Maybe { to, origin })
+        Some(Value::Maybe { to, origin: origin() })
     }
 
     /// What holds after two paths meet, of a place of this origin. A number that differs becomes a range.
-    pub fn join(self, other: Value, origin: Origin, numbers: impl Fn(Value) -> Option<Scalar>) -> Value {
+    pub fn join(
+        self,
+        other: Value,
+        origin: impl Fn() -> Origin,
+        numbers: impl Fn(Value) -> Option<Scalar>,
+    ) -> Value {
         match (self, other) {
             (a, b) if a == b => a,
             (Value::Nothing, _) | (_, Value::Nothing) => Value::Nothing,

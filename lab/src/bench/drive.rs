@@ -35,7 +35,7 @@ impl Bench<'_> {
     /// That cannot be done on demand, or not as the test has it.
     pub fn fire(&mut self, event: &'static Event, args: [u32; 4]) -> Result<(), Skip> {
         let wanted = |seen: &Seen| seen.event.number == event.number && fits(event, seen, args);
-        let mut found = self.find(wanted);
+        let mut found = self.find(wanted)?;
         if !is_loss(event) {
             self.silence = None;
         }
@@ -75,7 +75,7 @@ impl Bench<'_> {
             )));
         };
         self.take(room)?;
-        if let Some(written) = self.find(is("write_hdr_opt")) {
+        if let Some(written) = self.find(is("write_hdr_opt"))? {
             self.take(written)?;
         }
         self.segment = Some(segment);

@@ -19,7 +19,7 @@ impl Bench<'_> {
     pub fn give(&mut self, given: &Given) -> Result<(), Skip> {
         let host = self.host;
         if matches!(given, Given::Cell(..) | Given::Param(..) | Given::Has(..)) {
-            self.collect();
+            self.collect()?;
             let cookie = self.connection()?.cookies.last().copied().unwrap_or(0);
             self.operations.push((self.log.len(), given.clone(), cookie));
         }
