@@ -190,21 +190,22 @@ pub fn given_value(
     l: u32,
     r: u32,
 ) -> Given {
-    let port = port.map(|(word, port)| {
-        if word.text != "port" {
-            let message = format!("unexpected name `{}`", word.text);
-            let mut diagnostic = Diagnostic::new(
-                Code::UnexpectedToken,
-                message,
-                word.span,
-                "expected `,`, `port` or the next step",
-            );
-            if closest(&word.text, ["port"]).is_some() {
-                diagnostic = diagnostic.help("did you mean `port`?").suggest(word.span, "port");
-            }
-            cx.diagnostics.push(diagnostic);
+    let port = port.and_then(|(word, port)| {
+        if word.text == "port" {
+            return Some(port);
         }
-        port
+        let message = format!("unexpected name `{}`", word.text);
+        let expected = match word.text.as_str() {
+            "transmit" => "`transmit` begins on a line of its own",
+            _ => "expected `,`, `port` or the next step",
+        };
+        let mut diagnostic = Diagnostic::new(Code::UnexpectedToken, message, word.span, expected);
+        let is_meant = closest(&word.text, ["port"]).is_some();
+        if is_meant {
+            diagnostic = diagnostic.help("did you mean `port`?").suggest(word.span, "port");
+        }
+        cx.diagnostics.push(diagnostic);
+        is_meant.then_some(port)
     });
     Given::Value { name, value, port, span: span(l, r) }
 }
