@@ -14,6 +14,7 @@ use std::fmt;
 
 use tcpc_stdlib::field::{Field, Struct, field_at, member_at};
 use tcpc_stdlib::kernel::{REPLY_OFFSET, STACK_SIZE};
+use tcpc_stdlib::manifest::state::VARIABLE_SECTION;
 
 use crate::mock::maps::MockMap;
 
@@ -194,6 +195,26 @@ impl Memory {
         check_context(offset, size, true)?;
         self.reply_written |= offset == u32::from(REPLY_OFFSET);
         copy(&mut self.context, offset, bytes).ok_or_else(|| outside("writes", size.into(), address))
+    }
+
+    /// Whether this is the address of a number that an operator changes.
+    pub fn is_variable(&self, address: u64) -> bool {
+        match Region::of(address) {
+            Some((Region::Data(index), _)) => {
+                self.data.get(index as usize).is_some_and(|data| data.name == VARIABLE_SECTION)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether this is in a row that has a lock, and none is held.
+    pub fn lacks_lock(&self, address: u64) -> bool {
+        match Region::of(address) {
+            Some((Region::Values(index), _)) => {
+                self.locked.is_none() && self.maps.get(index as usize).is_some_and(MockMap::has_locks)
+            }
+            _ => false,
+        }
     }
 
     /// Bytes that a helper reads. Helpers take no part of the context.

@@ -53,6 +53,10 @@ pub struct Outcome {
     pub trace: Vec<Range<usize>>,
     /// Helpers and kernel functions called, in order.
     pub calls: Vec<Call>,
+    /// Addresses of numbers that an operator changes (`.data`), each as often as it was loaded.
+    pub variables: Vec<u64>,
+    /// The first slot that stored to a row with a lock which was not held.
+    pub unlocked: Option<usize>,
 }
 
 /// A call of a helper or of a kernel function.

@@ -21,6 +21,7 @@ const HASH_BYTES_MAX: u64 = i32::MAX as u64;
 pub struct MockMap {
     name: String,
     kind: Kind,
+    locks: bool,
     /// For a map that forgets: when each slot was used last.
     used: Vec<u64>,
     uses: u64,
@@ -101,6 +102,7 @@ impl MockMap {
         Ok(MockMap {
             name,
             kind: behaviour,
+            locks: shape.locked,
             used: Vec::new(),
             uses: 0,
             key_size: key_size as usize,
@@ -122,6 +124,7 @@ impl MockMap {
         Ok(MockMap {
             name,
             kind: Kind::Hash,
+            locks: false,
             used: Vec::new(),
             uses: 0,
             key_size: 0,
@@ -142,6 +145,11 @@ impl MockMap {
     /// As [`Self::ring`], to be written.
     pub fn ring_mut(&mut self) -> Option<&mut Ring> {
         self.ring.as_mut()
+    }
+
+    /// Whether each of its values begins with a lock.
+    pub fn has_locks(&self) -> bool {
+        self.locks
     }
 
     /// Its name.

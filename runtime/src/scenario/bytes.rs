@@ -95,6 +95,17 @@ impl Engine for Bytes<'_> {
         if world.memory.locked.is_some() {
             return Err("the program ended with a lock held".into());
         }
+        // Others run at the same time, on other processors and in an operator's shell.
+        let mut variables = outcome.variables.clone();
+        variables.sort_unstable();
+        if variables.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(
+                "the program loaded a parameter twice in one event: it can be changed in between".into()
+            );
+        }
+        if let Some(slot) = outcome.unlocked {
+            return Err(format!("slot {slot} changes a row with a lock, and does not hold it"));
+        }
         if outcome.ret != RETURN_OK as u64 {
             return Err(format!(
                 "the program returned {}, which cancels the answers of every program on the cgroup",

@@ -27,6 +27,8 @@ struct Run {
     sites: Vec<Site>,
     done: usize,
     calls: Vec<Call>,
+    variables: Vec<u64>,
+    unlocked: Option<usize>,
     /// What went wrong, and at which slot. From then on traps do nothing, until the block ends.
     fault: Option<(usize, String)>,
 }
@@ -47,6 +49,8 @@ impl Image {
             sites: Vec::new(),
             done: 0,
             calls: Vec::new(),
+            variables: Vec::new(),
+            unlocked: None,
             fault: None,
         };
         RUN.set(Some(run));
@@ -56,6 +60,8 @@ impl Image {
             *world = run.world;
             outcome.ret = run.registers[0];
             outcome.calls = run.calls;
+            outcome.variables = run.variables;
+            outcome.unlocked = run.unlocked;
         }
         ended.map(|()| outcome).map_err(|bad| self.error(bad))
     }
@@ -127,8 +133,18 @@ impl Run {
         let memory = &mut self.world.memory;
         let at = |off: i16| base.wrapping_add(off as u64);
         let (slot, result) = match site {
-            Site::Load { slot, size, off } => (slot, memory.load(at(off), size.bytes())),
-            Site::Store { slot, size, off } => (slot, memory.store(at(off), size.bytes(), value).map(|()| 0)),
+            Site::Load { slot, size, off } => {
+                if memory.is_variable(at(off)) {
+                    self.variables.push(at(off));
+                }
+                (slot, memory.load(at(off), size.bytes()))
+            }
+            Site::Store { slot, size, off } => {
+                if self.unlocked.is_none() && memory.lacks_lock(at(off)) {
+                    self.unlocked = Some(slot);
+                }
+                (slot, memory.store(at(off), size.bytes(), value).map(|()| 0))
+            }
             Site::Atomic { slot, size, off, kind } => {
                 (slot, modify(memory, kind, at(off), size.bytes(), value, compared))
             }

@@ -417,6 +417,30 @@ fn a_value_is_not_left_through_its_end() {
     assert_eq!(error, "slot 11: reads 8 bytes at offset 4, outside a value of the map");
 }
 
+#[test]
+fn loads_of_parameters_and_stores_without_a_lock_are_told() {
+    // The look-up's object, with its row stored to in the place of the addition.
+    let storing = |locked| {
+        let mut object = counting(MapKind::Array);
+        let at = object.code.len() - 3;
+        object.code[at] = stx(Size::DW, 0, 1, 0);
+        object.maps[0].locked = locked;
+        run(&object).unwrap().unlocked
+    };
+    assert_eq!((storing(true), storing(false)), (Some(10), None));
+
+    let load = || [constant(1, 0).to_vec(), vec![ldx(Size::DW, 0, 1, 0)]].concat();
+    let mut object = object([load(), load(), vec![exit()]].concat());
+    let relocation = |slot| ResolvedRelocation { slot, target: ResolvedTarget::Data(0, 0) };
+    object.relocations = vec![relocation(0), relocation(3)];
+    let loads = |name: &str| {
+        let section =
+            DataSection { name: name.into(), bytes: vec![0; 8], writable: true, symbols: Vec::new() };
+        run(&ObjectFile { data: vec![section], ..object.clone() }).unwrap().variables.len()
+    };
+    assert_eq!((loads(".data"), loads(".bss")), (2, 0));
+}
+
 fn any_insn() -> impl Strategy<Value = Insn> {
     (any::<u8>(), 0u8..12, 0u8..12, -6i16..6, prop_oneof![any::<i32>(), -600i32..600])
         .prop_map(|(code, dst, src, off, imm)| Insn { code, dst, src, off, imm })
