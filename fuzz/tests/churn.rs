@@ -2,8 +2,9 @@
 //! models say. A long run is `fuzz churn`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod host;
+
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,16 +17,8 @@ use tcpc_lab::Host;
 /// The host, for one test at a time: sockets are made by the whole process. `None` where there can be no test.
 fn host() -> Option<(Host, MutexGuard<'static, ()>)> {
     static ALONE: Mutex<()> = Mutex::new(());
-    match Host::probe() {
-        Ok(host) => Some((host, ALONE.lock().unwrap_or_else(PoisonError::into_inner))),
-        Err(error) => {
-            let required = std::env::var_os("TCPC_REQUIRE_KERNEL").is_some_and(|value| value == "1");
-            assert!(!required, "no kernel test: {error}");
-            // `eprintln!` would be captured with the output of a test that passes.
-            std::io::stderr().write_all(format!("churn: skipped: {error}\n").as_bytes()).unwrap();
-            None
-        }
-    }
+    let host = host::host("churn")?;
+    Some((host, ALONE.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
 #[test]

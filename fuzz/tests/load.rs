@@ -2,39 +2,23 @@
 //! takes. A long run is `fuzz load`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod host;
+
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use tcpc_fuzz::budget::Budget;
 use tcpc_fuzz::generate::checked_text;
 use tcpc_fuzz::trial::{Plan, run};
 use tcpc_fuzz::verify::is_taken;
-use tcpc_lab::Host;
 use tcpc_stdlib::kernel::VERIFIED_MAX;
 
 /// A quarter of what the verifier follows before it gives up.
 const FOLLOWED_MAX: u64 = VERIFIED_MAX as u64 / 4;
 
-/// Whether programs can be loaded here.
-fn can_load() -> bool {
-    match Host::probe() {
-        Ok(_) => true,
-        Err(error) => {
-            let required = std::env::var_os("TCPC_REQUIRE_KERNEL").is_some_and(|value| value == "1");
-            assert!(!required, "no kernel test: {error}");
-            // `eprintln!` would be captured with the output of a test that passes.
-            std::io::stderr().write_all(format!("load: skipped: {error}\n").as_bytes()).unwrap();
-            false
-        }
-    }
-}
-
 #[test]
 fn the_verifier_takes_generated_policies() {
-    if !can_load() {
-        return;
-    }
+    let Some(_host) = host::host("load") else { return };
     let plan = Plan { name: "load", threads: 1, from: 0, findings: 1, cuts: 0 };
     let summary = run(plan, &Budget::of(40, 3), &|made| is_taken(made, &|_, _| {}), &|_| {});
     assert!(summary.findings.is_empty(), "{:#?}", summary.findings);
@@ -44,9 +28,7 @@ fn the_verifier_takes_generated_policies() {
 /// Each file was once refused; now there is room to spare.
 #[test]
 fn the_verifier_takes_what_it_once_refused() {
-    if !can_load() {
-        return;
-    }
+    let Some(_host) = host::host("load") else { return };
     let mut tried = 0;
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("loads")).unwrap() {
         let path = entry.unwrap().path();
