@@ -11,7 +11,7 @@ use tcpc_loader::{AttachRequest, attach, detach};
 use crate::plan::Headers;
 use crate::run::Skip;
 
-/// Attaches a policy that puts options into the segments that open a connection. It goes with its cgroup.
+/// Attaches a policy that puts options into every segment of the other end. It goes with its cgroup.
 ///
 /// # Errors
 /// There is no room for them, or the host refuses.
@@ -52,7 +52,7 @@ fn text(program: &Program, headers: &Headers) -> String {
             .filter(|(_, (field, _))| field.name != "_")
             .map(|(index, (_, value))| format!("f{index} = {value}"));
         let values: Vec<String> = values.collect();
-        let _ = writeln!(text, "send h{at} on syn, synack {{ {} }}", values.join("; "));
+        let _ = writeln!(text, "send h{at} on syn, synack, established, fin {{ {} }}", values.join("; "));
     }
     text
 }
@@ -78,8 +78,8 @@ mod tests {
         let text = text(&program, &vec![(HeaderId(0), vec![1, 30]), (HeaderId(1), vec![2])]);
         assert_eq!(
             text,
-            "option h0 = kind 28 { f0: u1, f1: u15 }\nsend h0 on syn, synack { f0 = 1; f1 = 30 }\n\
-             option h1 = kind 254 id 0xcc01 { f0: u8 }\nsend h1 on syn, synack { f0 = 2 }\n"
+            "option h0 = kind 28 { f0: u1, f1: u15 }\nsend h0 on syn, synack, established, fin { f0 = 1; f1 = 30 }\n\
+             option h1 = kind 254 id 0xcc01 { f0: u8 }\nsend h1 on syn, synack, established, fin { f0 = 2 }\n"
         );
         let analysis = tcpc_lang::analyze(&SourceFile::new("peer.tcp", &text));
         assert!(analysis.is_valid(), "{:?}", analysis.diagnostics);

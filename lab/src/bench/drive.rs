@@ -64,8 +64,10 @@ impl Bench<'_> {
         if self.connection()?.stage < Stage::Established {
             self.establish()?;
         }
-        if segment.name == "established" {
-            self.exchange()?;
+        match segment.name {
+            "established" => self.exchange()?,
+            "fin" => self.finish()?,
+            _ => {}
         }
         let room = self.find_within(SOON, is("hdr_opt_len"))?;
         let Some(room) = room else {
@@ -190,6 +192,17 @@ impl Bench<'_> {
                 .map_err(|error| one.refused(&error))?;
         }
         Ok(())
+    }
+
+    /// Has this end say all that it has to say, if it did not yet.
+    fn finish(&mut self) -> Result<(), Skip> {
+        if self.connection()?.stage != Stage::Established {
+            return Ok(());
+        }
+        self.talk()?;
+        let one = self.connection()?;
+        one.stage = Stage::Closing;
+        Ends::finish(&one.ends.end).map_err(|error| one.refused(&error))
     }
 
     /// Brings the connection to where it goes from one state to another; whether there was anything to do.
