@@ -97,6 +97,35 @@ test tests/kernel/constructs.tcp: "what cannot be had" ... skipped: line 60: `to
     assert_eq!((code, err.as_str()), (Some(0), ""));
 }
 
+/// Options on the last segment, and those of the other end on segments after the handshake.
+#[test]
+fn options_of_every_segment_are_tried() {
+    let Some(_lab) = lab() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("p.tcp");
+    let text = r#"option goodbye = experimental 0xBEEF { answer: u8 }
+send goodbye on fin when remote_port > 0 { answer = 7 }
+receive goodbye on established { observe answers = goodbye.answer }
+test "a last segment" {
+    fire active_established
+    transmit established expect not sent(goodbye)
+    transmit fin expect sent(goodbye) and goodbye.answer == 7
+}
+test "the other end's" {
+    given role = server, goodbye { answer = 9 }
+    fire passive_established
+    fire parse_hdr_opt expect observed answers == 1
+}
+"#;
+    std::fs::write(&policy, text).unwrap();
+    let (code, out, err) = tcpc(&["test", "--kernel", policy.to_str().unwrap()]);
+    assert!(
+        out.trim_end().ends_with("ok. 2 passed; 0 failed; 0 disagree; 0 skipped; 0 filtered out"),
+        "{out}"
+    );
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+}
+
 #[test]
 fn a_test_that_fails_says_what_both_found() {
     let Some(_lab) = lab() else { return };
