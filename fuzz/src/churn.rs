@@ -187,6 +187,6 @@ fn contact(random: &mut Random) -> Contact {
             random.pick(&[0, 1, 100, 3000, 40_000]),
             random.pick(&[0, 1, 1, 3]),
         ),
-        ending: random.pick(&[Ending::Here, Ending::There, Ending::Reset]),
+        ending: random.pick(&[Ending::Here, Ending::There, Ending::AtOnce, Ending::Reset]),
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, sockopt};
 use tcpc_lang::hir::{Role, Value};
 use tcpc_stdlib::kernel::{MAPPED_FIRST, is_mapped};
@@ -132,6 +133,21 @@ impl Ends {
     pub fn say(&self, bytes: usize) -> io::Result<()> {
         let end = self.end.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         Ok(net::send(end, &vec![0; bytes], SendFlags::NOSIGNAL).map(drop)?)
+    }
+
+    /// So many bytes, as far as there is room for them, and that there are no more: the last ones go out with it. The other
+    /// end takes what comes.
+    ///
+    /// # Errors
+    /// There is no connection, or it does not carry them.
+    pub fn part(&self, bytes: usize) -> io::Result<()> {
+        let end = self.end.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        match net::send(end, &vec![0; bytes], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(_) | Err(Errno::AGAIN) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ends::finish(&self.end)?;
+        Ends::wait_for_end(&self.peer)
     }
 
     /// One end says that it has no more to send.

@@ -28,6 +28,9 @@ const ATTEMPTS: u32 = 40;
 /// How long it takes until the last events of sockets that were closed are there.
 const QUIET: Duration = Duration::from_millis(5);
 
+/// Bytes that take a while.
+const MUCH: usize = 300_000;
+
 /// A connection to be made, and its end.
 #[derive(Clone, Debug)]
 pub struct Contact {
@@ -52,6 +55,8 @@ pub enum Ending {
     Here,
     /// The other end is.
     There,
+    /// The end that has the policy is, with much that is still on its way.
+    AtOnce,
     /// The end that has the policy breaks it off.
     Reset,
 }
@@ -189,6 +194,10 @@ impl<'a> Session<'a> {
                 Ends::finish(&ends.peer)?;
                 Ends::wait_for_end(&ends.end)?;
                 Ends::finish(&ends.end)
+            }
+            Ending::AtOnce => {
+                ends.part(MUCH)?;
+                Ends::finish(&ends.peer)
             }
             Ending::Reset => ends.reset(),
         }
