@@ -142,16 +142,14 @@ impl Lowerer<'_> {
     }
 
     /// Branches by the flags of the segment that goes out. Where the kernel computes the segment size it shows none, and
-    /// the answer is yes if one of the segments carries data: `established` has none of the flags that are looked at.
+    /// the answer is yes if one of the segments carries data.
     pub fn lower_is_segment(&mut self, segments: &[&'static Segment], yes: Block, no: Block) {
         let flags = self.b.field(context_field("skb_tcp_flags"), 0);
-        let mut answered = false;
         for segment in segments {
             let masked = self.b.binary_imm(BinaryOp::And, flags, segment.mask.into());
             self.go_on_unless(masked, segment.flags, yes);
-            answered |= segment.carries_data && segment.flags == 0;
         }
-        if !answered && segments.iter().any(|segment| segment.carries_data) {
+        if segments.iter().any(|segment| segment.carries_data) {
             self.go_on_unless(flags, 0, yes);
         }
         self.b.jump(no);
