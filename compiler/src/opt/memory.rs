@@ -1,20 +1,32 @@
 //! The state of the socket along the paths: which loads of a field that can change see the same value.
 //!
-//! A state is a number. A helper call or a write to the context begins a new one, and so does a block
-//! that paths with different states lead to. So it is with stretches, between which nothing that was loaded is kept.
+//! A helper call or a write to the context begins a new state, and so does a block that paths with different states
+//! lead to. So it is with stretches, between which nothing that was loaded is kept.
 
 use cranelift_entity::SecondaryMap;
 use tcpc_stdlib::field::{Field, Struct};
 
-use crate::ir::{Block, Func, InstData, Placed};
+use crate::ir::{Block, Func, Inst, InstData, Placed};
 
 /// What loads depend on, at a place of the program.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct State {
     /// Fields that can change read the same in it.
-    socket: u32,
+    socket: Since,
     /// What was loaded in it is not loaded again.
-    stretch: u32,
+    stretch: Since,
+}
+
+/// Where a state began.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Since {
+    /// With the program.
+    #[default]
+    Entry,
+    /// With an instruction.
+    Inst(Inst),
+    /// Where paths with different states meet.
+    Meeting(Block),
 }
 
 /// The states at the borders of all blocks.
@@ -28,14 +40,8 @@ pub fn states(func: &Func) -> States {
     let order = func.reverse_postorder();
     let mut states = States { entry: SecondaryMap::new(), exit: SecondaryMap::new() };
     let mut reached: SecondaryMap<Block, bool> = SecondaryMap::new();
-    // A block's own numbers, where paths meet in it with different ones: no other state begins with these.
-    let mut fresh = func.insts.len() as u32 + 1;
-    let mut meet = |known: &mut u32, other: u32| {
-        if *known != other {
-            *known = fresh;
-            fresh += 1;
-        }
-    };
+    let meet =
+        |known: Since, other: Since, at: Block| if known == other { known } else { Since::Meeting(at) };
     for &block in &order {
         let mut state = states.entry[block];
         func.blocks[block].insts.iter().for_each(|placed| state.pass(func, placed));
@@ -45,8 +51,11 @@ pub fn states(func: &Func) -> States {
                 reached[successor] = true;
                 states.entry[successor] = state;
             } else {
-                meet(&mut states.entry[successor].socket, state.socket);
-                meet(&mut states.entry[successor].stretch, state.stretch);
+                let known = states.entry[successor];
+                states.entry[successor] = State {
+                    socket: meet(known.socket, state.socket, successor),
+                    stretch: meet(known.stretch, state.stretch, successor),
+                };
             }
         }
     }
@@ -68,10 +77,9 @@ impl States {
 impl State {
     /// Goes on behind an instruction.
     pub fn pass(&mut self, func: &Func, placed: &Placed) {
-        let number = placed.inst.as_u32() + 1;
         match &func.insts[placed.inst] {
-            InstData::Forget => self.stretch = number,
-            inst if changes_socket(inst) => self.socket = number,
+            InstData::Forget => self.stretch = Since::Inst(placed.inst),
+            inst if changes_socket(inst) => self.socket = Since::Inst(placed.inst),
             _ => {}
         }
     }
@@ -88,7 +96,7 @@ fn changes_socket(inst: &InstData) -> bool {
 
 /// What a load of a field depends on: its place, the stretch, and the state of the socket if the field can change. The
 /// pointer to its structure is the same throughout one run.
-pub type LoadKey = (Struct, u16, u8, u32, Option<u32>);
+pub type LoadKey = (Struct, u16, u8, Since, Option<Since>);
 
 /// The key of a field's word in a state.
 pub fn load_key(field: &Field, word: u8, state: State) -> LoadKey {
