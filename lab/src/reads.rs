@@ -36,10 +36,17 @@ pub fn reads_option(expr: &Expr, name: &str) -> bool {
     expr.any(&mut |expr| matches!(&expr.kind, ExprKind::Option(option) if option.name == name))
 }
 
-/// Whether what the policy does depends on what is not the same twice: random numbers and the clock.
+/// Fields that change while a program runs: a segment is counted when it comes in, also while the socket is at work on
+/// another processor (`tcp_segs_in` in `tcp_v4_rcv`, which comes before `sock_owned_by_user`).
+pub const COUNTED_ON_ARRIVAL: &[&str] = &["segs_in", "data_segs_in"];
+
+/// Whether what the policy does depends on what is not the same twice: random numbers, the clock, and what comes in
+/// meanwhile.
 pub fn is_repeatable(program: &Program) -> bool {
-    let drawn = |expr: &Expr| {
-        matches!(expr.kind, ExprKind::Call(BuiltinId::Random | BuiltinId::Sample | BuiltinId::Now, _))
+    let changes = |expr: &Expr| match &expr.kind {
+        ExprKind::Call(id, _) => matches!(id, BuiltinId::Random | BuiltinId::Sample | BuiltinId::Now),
+        ExprKind::Field(field) => COUNTED_ON_ARRIVAL.contains(&field.kernel),
+        _ => false,
     };
-    !program.rules.iter().any(|rule| rule.any(program, &mut |expr| drawn(expr)))
+    !program.rules.iter().any(|rule| rule.any(program, &mut |expr| changes(expr)))
 }

@@ -19,6 +19,7 @@ use tcpc_stdlib::kernel::errno_number;
 
 use crate::host::Host;
 use crate::numbers::{Numbers, counted, differing, since};
+use crate::reads::COUNTED_ON_ARRIVAL;
 use crate::recorder::{Seen, readable_options};
 
 /// A difference between what the kernel did in an event and what the model does.
@@ -43,9 +44,7 @@ const SENT: &[&str] = &[
     "snd_una",
     "rcv_nxt",
     "packets_out",
-    "segs_in",
     "segs_out",
-    "data_segs_in",
     "data_segs_out",
     "bytes_acked",
     "bytes_received",
@@ -204,12 +203,15 @@ impl<'a, E: Engine> Replay<'a, E> {
     /// The fields and the options after the event: what, in the kernel, in the model.
     fn left(&self, seen: &Seen) -> Vec<(String, String, String)> {
         let mut left = Vec::new();
+        let changes_meanwhile = |field: &Field| {
+            COUNTED_ON_ARRIVAL.contains(&field.kernel) || self.sends && SENT.contains(&field.kernel)
+        };
         let shows = |field: &&'static Field| {
             !field.name.is_empty()
                 && seen.after.has(field.of)
                 && !field.name.starts_with("skb_")
                 && field.availability(seen.event) != Availability::Zero
-                && !(self.sends && SENT.contains(&field.kernel))
+                && !changes_meanwhile(field)
         };
         for field in FIELDS.iter().filter(shows) {
             let (kernel, model) = (seen.after.field(field), self.bench.world.sock.field(field));
